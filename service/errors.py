@@ -1,20 +1,20 @@
 """Every error that a caller can cause or must hear of, with the HTTP status that it becomes.
 
-    PanoptesError
-    ├── RequestError                  400  the request itself is wrong
-    │   ├── BadImageError             400  not an image, broken or truncated
-    │   ├── NotFoundError             404  no such model, version or route
-    │   ├── NotAcceptableError        406  no answer in a form that `Accept` allows
-    │   ├── PayloadTooLargeError      413  too many bytes, or too many images
-    │   │   └── ImageTooLargeError    413  too many pixels
-    │   ├── UnsupportedMediaError     415  a body in a form that is not spoken here
-    │   │   └── UnsupportedImageError 415  an image format that is not read here
-    │   └── InvalidOptionError        422  a parameter out of its range
-    ├── BusyError                     429  no room, or no time, for this job: come back later
-    ├── ClientGoneError               499  the client hung up; nobody reads this answer
-    ├── UnavailableError              503  not ready, draining, or its device died
-    ├── DeadlineError                 504  the deadline passed while the job waited or ran
-    └── ModelRunError                 500  the model failed on this input
+PanoptesError
+├── RequestError                  400  the request itself is wrong
+│   ├── BadImageError             400  not an image, broken or truncated
+│   ├── NotFoundError             404  no such model, version or route
+│   ├── NotAcceptableError        406  no answer in a form that `Accept` allows
+│   ├── PayloadTooLargeError      413  too many bytes, or too many images
+│   │   └── ImageTooLargeError    413  too many pixels
+│   ├── UnsupportedMediaError     415  a body in a form that is not spoken here
+│   │   └── UnsupportedImageError 415  an image format that is not read here
+│   └── InvalidOptionError        422  a parameter out of its range
+├── BusyError                     429  no room, or no time, for this job: come back later
+├── ClientGoneError               499  the client hung up; nobody reads this answer
+├── UnavailableError              503  not ready, draining, or its device died
+├── DeadlineError                 504  the deadline passed while the job waited or ran
+└── ModelRunError                 500  the model failed on this input
 """
 
 from __future__ import annotations

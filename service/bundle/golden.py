@@ -1,0 +1,72 @@
+"""Golden tensors: what PyTorch answered at export, and the check that an engine still does."""
+
+from __future__ import annotations
+
+import zipfile
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import numpy as np
+import numpy.typing as npt
+
+from service.bundle.bundle import Bundle, BundleError
+
+Tensors = dict[str, npt.NDArray[np.generic]]
+RunGraph = Callable[[str, Tensors], Mapping[str, npt.NDArray[np.generic]]]
+
+
+def save_golden(path: Path, tensors: Mapping[str, tuple[Tensors, Tensors]]) -> None:
+    """Write role -> (inputs, outputs); every tensor has the batch as its first axis."""
+    arrays: Tensors = {}
+    for role, (inputs, outputs) in tensors.items():
+        arrays |= {f"{role}/in/{name}": value for name, value in inputs.items()}
+        arrays |= {f"{role}/out/{name}": value for name, value in outputs.items()}
+    with path.open("wb") as file:
+        np.savez_compressed(file, **arrays)  # type: ignore[arg-type]  # numpy types **kwds as bool
+
+
+def load_golden(bundle: Bundle) -> dict[str, tuple[Tensors, Tensors]]:
+    """Role -> (inputs, outputs) for every graph of the bundle."""
+    tensors: dict[str, tuple[Tensors, Tensors]] = {r: ({}, {}) for r in bundle.manifest.graphs}
+    try:
+        with np.load(bundle.file(bundle.manifest.golden), allow_pickle=False) as stored:
+            for key in stored.files:
+                role, side, name = key.split("/", 2)
+                tensors[role][0 if side == "in" else 1][name] = stored[key]
+    except (OSError, ValueError, KeyError, zipfile.BadZipFile) as error:
+        raise BundleError(f"{bundle.manifest.golden} cannot be read: {error}") from None
+    for role, (inputs, outputs) in tensors.items():
+        graph = bundle.manifest.graphs[role]
+        if {t.name for t in graph.inputs} != set(inputs) or not outputs:
+            raise BundleError(f"{bundle.manifest.golden} has no full set of tensors for {role!r}")
+    return tensors
+
+
+def check_golden(bundle: Bundle, run: RunGraph) -> dict[str, float]:
+    """The largest difference of each graph from PyTorch; BundleError where it is too large."""
+    drift: dict[str, float] = {}
+    for role, (inputs, expected) in load_golden(bundle).items():
+        graph = bundle.manifest.graphs[role]
+        found = run(role, inputs)
+        drift[role] = max(_distance(role, name, expected[name], found) for name in expected)
+        if not drift[role] <= graph.golden_tolerance:
+            raise BundleError(
+                f"{role!r} drifts from its golden outputs by {drift[role]:.3g}, "
+                f"more than the {graph.golden_tolerance:.3g} that the manifest allows"
+            )
+    return drift
+
+
+def _distance(
+    role: str,
+    name: str,
+    expected: npt.NDArray[np.generic],
+    outputs: Mapping[str, npt.NDArray[np.generic]],
+) -> float:
+    if name not in outputs:
+        raise BundleError(f"{role!r} has no output {name!r}")
+    found = outputs[name]
+    if found.shape != expected.shape:
+        raise BundleError(f"{role!r}: {name} is {found.shape} where PyTorch gave {expected.shape}")
+    gap = np.abs(found.astype(np.float64) - expected.astype(np.float64))
+    return float(gap.max(initial=0.0)) if np.isfinite(gap).all() else float("inf")
