@@ -86,6 +86,10 @@ class BusyError(PanoptesError):
         self.retry_after_s = retry_after_s
 
 
+class QueueFullError(BusyError):
+    title = "Queue full"
+
+
 class ClientGoneError(PanoptesError):
     status = 499
     title = "Client closed the request"

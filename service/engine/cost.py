@@ -1,0 +1,67 @@
+"""What a batch costs: T(batch), measured at warm-up and refreshed by every run."""
+
+from __future__ import annotations
+
+import bisect
+
+SMOOTHING = 0.1
+PAYS = 0.05
+"""A larger batch must make a sample at least this much cheaper to be worth its latency."""
+
+
+class CostCurve:
+    """Seconds of one worker for a batch of b samples: T(b) = run(b) + b · host.
+
+    `run(b)` is a smoothed measurement at each batch size that was seen, interpolated between;
+    `host` is what decoding and answering take for one sample. Not locked: its lane's device is
+    the one owner.
+    """
+
+    def __init__(self) -> None:
+        self._sizes: list[int] = []
+        self._run_s: dict[int, float] = {}
+        self._host_s: float | None = None
+
+    def observe_run(self, batch: int, seconds: float) -> None:
+        if batch not in self._run_s:
+            bisect.insort(self._sizes, batch)
+            self._run_s[batch] = seconds
+        self._run_s[batch] += SMOOTHING * (seconds - self._run_s[batch])
+
+    def observe_host(self, seconds: float) -> None:
+        """Seconds to prepare and finish one sample."""
+        if self._host_s is None:
+            self._host_s = seconds
+        self._host_s += SMOOTHING * (seconds - self._host_s)
+
+    def seconds(self, batch: int) -> float:
+        """T(batch); 0 while nothing was measured, so that a new lane admits its first jobs."""
+        return self._run(batch) + batch * (self._host_s or 0.0)
+
+    def paying_batch(self, available: int) -> int:
+        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest."""
+        if available == 1:
+            return 1
+        candidates = [b for b in self._sizes if b < available] + [available]
+        per_sample = {b: self.seconds(b) / b for b in candidates}
+        cheapest = min(per_sample.values())
+        return min(b for b in candidates if per_sample[b] <= cheapest * (1 + PAYS))
+
+    def points(self) -> dict[int, float]:
+        """The measured curve, for people and for sizing."""
+        return {b: self.seconds(b) for b in self._sizes}
+
+    def _run(self, batch: int) -> float:
+        if not self._sizes:
+            return 0.0
+        at = bisect.bisect_left(self._sizes, batch)
+        if at < len(self._sizes) and self._sizes[at] == batch:
+            return self._run_s[batch]
+        if at == 0:  # smaller than any seen: cost does not fall below proportion
+            return self._run_s[self._sizes[0]] * batch / self._sizes[0]
+        below = self._sizes[at - 1]
+        if at == len(self._sizes):  # larger than any seen: assume no further gain
+            return self._run_s[below] * batch / below
+        above = self._sizes[at]
+        share = (batch - below) / (above - below)
+        return self._run_s[below] * (1 - share) + self._run_s[above] * share

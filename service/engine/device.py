@@ -1,0 +1,110 @@
+"""A device: one accelerator, or the cores of this machine, with its workers and its lanes."""
+
+from __future__ import annotations
+
+import asyncio
+import functools
+import math
+import threading
+import time
+from collections.abc import Sequence
+
+from service.engine.job import Job
+from service.engine.lane import Lane
+from service.engine.observer import Observer, Silent
+from service.engine.scheduler import Clock, Scheduler
+from service.engine.worker import Worker
+
+
+class Device:
+    """Threads around a Scheduler, and the way in from an event loop.
+
+    On a CPU there is one worker a core, and each decodes, runs and answers by itself; all share
+    one queue and one session a graph.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        *,
+        workers: int,
+        observer: Observer | None = None,
+        clock: Clock = time.monotonic,
+    ) -> None:
+        self.name = name
+        self.workers = workers
+        self._clock = clock
+        observer = observer or Silent()
+        self.scheduler = Scheduler(workers=workers, clock=clock, observer=observer)
+        self._workers = [Worker(name, self.scheduler, observer) for _ in range(workers)]
+        self._threads: list[threading.Thread] = []
+
+    def start(self) -> None:
+        for index, worker in enumerate(self._workers):
+            thread = threading.Thread(
+                target=worker.loop, name=f"{self.name}-worker-{index}", daemon=True
+            )
+            self._threads.append(thread)
+            thread.start()
+
+    def stop(self, *, drain_s: float = 0.0) -> bool:
+        """Drain for so long, then settle what is left and end the threads. True if all was done."""
+        drained = self.scheduler.drain(drain_s)
+        self.scheduler.stop()
+        for worker in self._workers:
+            worker.stop()
+        for thread in self._threads:
+            thread.join()
+        self._threads.clear()
+        return drained
+
+    @property
+    def healthy(self) -> bool:
+        return self.scheduler.healthy and all(thread.is_alive() for thread in self._threads)
+
+    async def run(self, lane: Lane, jobs: Sequence[Job]) -> Sequence[Job]:
+        """Submit jobs together and wait until each is settled; look at `job.outcome()` then.
+
+        Being cancelled cancels the jobs. At its deadline a job that still waits is given up.
+        """
+        loop = asyncio.get_running_loop()
+        everyone = loop.create_future()
+        left = len(jobs)
+
+        def settled() -> None:
+            nonlocal left
+            left -= 1
+            if left == 0 and not everyone.done():
+                everyone.set_result(None)
+
+        def on_done(job: Job) -> None:
+            loop.call_soon_threadsafe(settled)
+
+        for job in jobs:
+            job.on_done = on_done
+        self.scheduler.submit(lane, jobs)
+        timer = self._deadline_timer(loop, lane, jobs)
+        try:
+            await everyone
+        except asyncio.CancelledError:
+            for job in jobs:
+                self.scheduler.cancel(lane, job)
+            raise
+        finally:
+            if timer is not None:
+                timer.cancel()
+        return jobs
+
+    def _deadline_timer(
+        self, loop: asyncio.AbstractEventLoop, lane: Lane, jobs: Sequence[Job]
+    ) -> asyncio.TimerHandle | None:
+        deadline = min(job.deadline for job in jobs)
+        if not math.isfinite(deadline):
+            return None
+        expire = functools.partial(_expire_all, self.scheduler, lane, jobs)
+        return loop.call_later(max(deadline - self._clock(), 0.0), expire)
+
+
+def _expire_all(scheduler: Scheduler, lane: Lane, jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        scheduler.expire(lane, job)

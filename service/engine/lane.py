@@ -1,0 +1,96 @@
+"""A lane: one loaded graph, its queue and its cost curve."""
+
+from __future__ import annotations
+
+import heapq
+import itertools
+
+from service.engine.backends.backend import Backend
+from service.engine.cost import CostCurve
+from service.engine.job import PATIENCE_S, Job, State
+
+_sequence = itertools.count()
+
+
+class Lane:
+    """Owned by its device: everything here is read and written under the device's lock.
+
+    Jobs wait in order of urgency: the earlier of the moment at which the job must start its next
+    step to meet its deadline, and the moment at which its patience ends. The second makes a job
+    age without being sorted anew, so that no priority starves another; a job of many steps ages
+    from its last step, so that it shares the device instead of holding it.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        backend: Backend,
+        *,
+        max_batch: int,
+        capacity: int,
+        cost: CostCurve | None = None,
+    ) -> None:
+        if max_batch < 1 or capacity < 1:
+            raise ValueError(f"lane {name}: max_batch {max_batch}, capacity {capacity}")
+        self.name = name
+        self.backend = backend
+        self.capacity = capacity
+        self.batch_cap = max_batch
+        self.cost = cost or CostCurve()
+        self.closing = False  # takes no more jobs
+        self.closed = False  # keeps none either
+        self.queued = 0
+        self.running = 0
+        self.steps_pending = 0
+        self._heap: list[tuple[float, int, Job]] = []
+
+    @property
+    def pending(self) -> int:
+        """Samples that were admitted and are not settled."""
+        return self.queued + self.running
+
+    def step_s(self) -> float:
+        """Seconds of one worker for one step of one sample, when the lane is busy."""
+        batch = self.cost.paying_batch(self.batch_cap)
+        return self.cost.seconds(batch) / batch
+
+    def push(self, job: Job, now: float) -> None:
+        job.state = State.QUEUED
+        job.ready_at = now
+        latest_start = job.deadline - job.steps_left * self.cost.seconds(1)
+        urgency = min(latest_start, now + PATIENCE_S[job.priority])
+        heapq.heappush(self._heap, (urgency, next(_sequence), job))
+        self.queued += 1
+
+    def urgency(self) -> float | None:
+        """How urgent the most urgent job is; None when no job waits."""
+        while self._heap and self._heap[0][2].state is not State.QUEUED:
+            heapq.heappop(self._heap)
+        return self._heap[0][0] if self._heap else None
+
+    def pop(self, now: float) -> Job | None:
+        """The most urgent job, now running; None when no job waits."""
+        if self.urgency() is None:
+            return None
+        job = heapq.heappop(self._heap)[2]
+        job.state = State.RUNNING
+        job.timing.queue_s += now - job.ready_at
+        self.queued -= 1
+        self.running += 1
+        return job
+
+    def waiting(self) -> list[Job]:
+        """Every job in the queue, in no order."""
+        return [job for _, _, job in self._heap if job.state is State.QUEUED]
+
+    def forget(self, job: Job) -> None:
+        """Count a job out that is settled."""
+        if job.state is State.QUEUED:
+            self.queued -= 1
+        elif job.state is State.RUNNING:
+            self.running -= 1
+        self.steps_pending -= job.steps_left
+        job.state = State.DONE
+        if len(self._heap) > 2 * self.queued + 64:  # what was forgotten must not hold memory
+            self._heap = [entry for entry in self._heap if entry[2].state is State.QUEUED]
+            heapq.heapify(self._heap)

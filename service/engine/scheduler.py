@@ -1,0 +1,371 @@
+"""Which jobs run next on one device: admission, late batching, and every job settled once."""
+
+from __future__ import annotations
+
+import math
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+
+from service.engine.job import Job, State
+from service.engine.lane import Lane
+from service.engine.observer import Observer
+from service.errors import (
+    BusyError,
+    ClientGoneError,
+    DeadlineError,
+    PanoptesError,
+    PayloadTooLargeError,
+    QueueFullError,
+    RequestError,
+    UnavailableError,
+)
+
+Clock = Callable[[], float]
+
+SAFETY = 1.25
+"""Admit a job if it would meet its deadline even on a device this much slower than measured."""
+LOST_DEVICES_MAX = 1
+"""A job that was running on this many devices when they died is not tried on another."""
+
+
+@dataclass(frozen=True)
+class Batch:
+    lane: Lane
+    jobs: list[Job]
+    alone: bool
+    """Nothing else runs or waits: the batch may have the whole device."""
+
+
+class Scheduler:
+    """Owns the lanes of one device and every job on them; all its methods are thread-safe.
+
+    A batch is formed when a worker asks for one, and not before: an idle device never waits to
+    fill a batch, a busy one finds a full one. `on_done` of a job is called outside the lock.
+    """
+
+    def __init__(self, *, workers: int, clock: Clock, observer: Observer) -> None:
+        self._workers = workers
+        self._clock = clock
+        self._observer = observer
+        self._lock = threading.Lock()
+        self._work = threading.Condition(self._lock)
+        self._quiet = threading.Condition(self._lock)
+        self._lanes: list[Lane] = []
+        self._idle = workers
+        self._draining = False
+        self._stopped = False
+        self._lost: str | None = None
+
+    # -- lanes
+
+    def add(self, lane: Lane) -> None:
+        with self._lock:
+            self._lanes.append(lane)
+
+    def remove(self, lane: Lane, *, timeout_s: float | None = None) -> None:
+        """Take no more jobs for `lane`, wait until those it has are settled, and drop it."""
+        with self._lock:
+            lane.closing = True
+            self._quiet.wait_for(lambda: lane.pending == 0, timeout_s)
+            lane.closed = True
+            left = lane.waiting()
+            for job in left:
+                self._settle(lane, job, self._drop_reason(lane, job))
+            self._quiet.wait_for(lambda: lane.running == 0)
+            self._lanes.remove(lane)
+        _tell(left)
+
+    @property
+    def lanes(self) -> list[Lane]:
+        with self._lock:
+            return list(self._lanes)
+
+    # -- jobs coming in
+
+    def submit(self, lane: Lane, jobs: Sequence[Job]) -> None:
+        """Queue all of one request's jobs, or none: BusyError or UnavailableError says why."""
+        with self._lock:
+            try:
+                self._admit(lane, jobs)
+            except PanoptesError as error:
+                self._observer.refused(lane.name, len(jobs), _refusal(error))
+                raise
+            now = self._clock()
+            for job in jobs:
+                lane.steps_pending += job.steps
+                lane.push(job, now)
+            self._observer.admitted(lane.name, len(jobs))
+            self._work.notify(len(jobs))
+
+    def cancel(self, lane: Lane, job: Job, error: PanoptesError | None = None) -> None:
+        """Settle a waiting job now; drop a running one after its step. A settled one stays so."""
+        with self._lock:
+            if job.state is State.RUNNING:
+                job.abandoned = True
+            if job.state is not State.QUEUED:
+                return
+            self._settle(lane, job, error or ClientGoneError("the client went away"))
+        _tell([job])
+
+    def expire(self, lane: Lane, job: Job) -> None:
+        """The deadline has come. A job in its last step is let finish: the work is done."""
+        with self._lock:
+            if job.state is not State.QUEUED:
+                return
+            self._settle(lane, job, _too_late(job))
+        _tell([job])
+
+    # -- jobs going out, to a worker
+
+    def take(self, *, block: bool = True) -> Batch | None:
+        """The next batch for a worker that is free; None when the device stops.
+
+        Without `block`, None also when nothing can run now.
+        """
+        while True:
+            with self._lock:
+                batch, dropped = self._pick()
+                if batch is None and not dropped:
+                    if self._stopped or not block:
+                        return None
+                    self._work.wait()
+            # Outside the lock: a listener may do as it likes.
+            _tell(dropped)
+            if batch is not None:
+                return batch
+
+    def worker_free(self) -> None:
+        """The worker that took a batch has dealt with every job of it."""
+        with self._lock:
+            self._idle += 1
+
+    def count_step(self, lane: Lane, job: Job) -> bool:
+        """A running job has done a step. False if it was dropped, and is settled."""
+        with self._lock:
+            job.steps_left -= 1
+            lane.steps_pending -= 1
+            # Past its deadline a job in its last step is answered all the same.
+            unwanted = job.steps_left or job.abandoned
+            if not (reason := self._drop_reason(lane, job) if unwanted else None):
+                return True
+            self._settle(lane, job, reason)
+        _tell([job])
+        return False
+
+    def requeue(self, lane: Lane, job: Job) -> None:
+        """A running job waits for its next step, with new inputs."""
+        with self._lock:
+            if not (reason := self._drop_reason(lane, job)):
+                lane.running -= 1
+                lane.push(job, self._clock())
+                self._work.notify()
+                return
+            self._settle(lane, job, reason)
+        _tell([job])
+
+    def settle(self, lane: Lane, job: Job, error: Exception | None = None) -> None:
+        """The outcome of a running job: its `result` as set, or `error`."""
+        with self._lock:
+            if error is None and job.abandoned:
+                error = ClientGoneError("the client went away")
+            if error is None:
+                lane.cost.observe_host(job.timing.prepare_s + job.timing.finish_s)
+            self._settle(lane, job, error)
+        _tell([job])
+
+    # -- what the workers measure
+
+    def ran(self, lane: Lane, size: int, seconds: float, *, alone: bool) -> None:
+        """A batch took so long. One that had the whole device says nothing of a busy one."""
+        self._observer.batch_ran(lane.name, size, seconds)
+        if not alone:
+            with self._lock:
+                lane.cost.observe_run(size, seconds)
+
+    def shrink(self, lane: Lane, size: int) -> None:
+        """Batches of more than `size` do not fit into the device's memory."""
+        with self._lock:
+            lane.batch_cap = min(lane.batch_cap, size)
+
+    # -- the device's health
+
+    def lose(self, lane: Lane, jobs: Sequence[Job], what: str) -> bool:
+        """The device died under these jobs. True for the worker that must rebuild it.
+
+        A job waits for the rebuilt device, but only once: what kills devices must not go on.
+        """
+        failed = []
+        with self._lock:
+            for job in jobs:
+                job.lost_devices += 1
+                reason = self._drop_reason(lane, job)
+                if reason is None and job.lost_devices > LOST_DEVICES_MAX:
+                    reason = UnavailableError("the device died under this job")
+                if reason is not None:
+                    self._settle(lane, job, reason)
+                    failed.append(job)
+                else:
+                    lane.running -= 1
+                    lane.push(job, self._clock())
+            first = self._lost is None
+            self._lost = what
+        _tell(failed)
+        return first
+
+    def recover(self) -> None:
+        """The device is rebuilt."""
+        with self._lock:
+            self._lost = None
+            self._work.notify_all()
+
+    @property
+    def healthy(self) -> bool:
+        return self._lost is None and not self._stopped
+
+    # -- the end
+
+    def drain(self, timeout_s: float) -> bool:
+        """Refuse what comes, finish what is here. False if the time was too short."""
+        with self._lock:
+            self._draining = True
+            return self._quiet.wait_for(
+                lambda: not any(lane.pending for lane in self._lanes), timeout_s
+            )
+
+    def stop(self) -> None:
+        """Settle what still waits, drop what runs after its step, and let the workers go."""
+        with self._lock:
+            self._draining = self._stopped = True
+            left = []
+            for lane in self._lanes:
+                for job in lane.waiting():
+                    self._settle(lane, job, UnavailableError("the server is stopping"))
+                    left.append(job)
+            self._work.notify_all()
+        _tell(left)
+
+    def wait_s(self, lane: Lane, jobs: int = 1, steps: int = 1) -> float:
+        """When `jobs` more of `lane`, of `steps` each, would be done: seconds from now, predicted.
+
+        All that the lane has goes first. Of the other lanes only the steps that wait now do,
+        since a job ages anew at each step.
+        """
+        with self._lock:
+            return self._wait_s(lane, jobs, steps)
+
+    # -- under the lock
+
+    def _wait_s(self, lane: Lane, jobs: int, steps: int) -> float:
+        others = sum(o.step_s() * o.pending for o in self._lanes if o is not lane and o.pending)
+        mine = lane.step_s() * (lane.steps_pending + jobs * steps)
+        return max((others + mine) / self._workers, steps * lane.cost.seconds(1))
+
+    def _admit(self, lane: Lane, jobs: Sequence[Job]) -> None:
+        if self._draining or lane.closing:
+            raise UnavailableError("the server is stopping" if self._draining else "unloading")
+        if self._lost is not None:
+            raise UnavailableError("the device is being rebuilt")
+        if len(jobs) > lane.capacity:
+            raise PayloadTooLargeError(
+                f"{len(jobs)} samples in one request, where the queue holds {lane.capacity}"
+            )
+        if lane.pending + len(jobs) > lane.capacity:
+            raise QueueFullError(
+                f"{lane.pending} samples wait already, of {lane.capacity} at most",
+                retry_after_s=self._wait_s(lane, 0, 1),
+            )
+        deadline = min(job.deadline for job in jobs)
+        if math.isfinite(deadline):
+            left_s = deadline - self._clock()
+            predicted_s = self._wait_s(lane, len(jobs), max(job.steps for job in jobs)) * SAFETY
+            if predicted_s > left_s:
+                raise BusyError(
+                    f"the answer would take about {predicted_s * 1e3:.0f} ms, "
+                    f"later than the {max(left_s, 0.0) * 1e3:.0f} ms that the deadline leaves",
+                    retry_after_s=max(predicted_s - left_s, 0.0),
+                )
+
+    def _pick(self) -> tuple[Batch | None, list[Job]]:
+        """The batch to run now, if any, and the jobs that were dropped on the way."""
+        dropped: list[Job] = []
+        while self._lost is None and not self._stopped:
+            waiting = [(u, i) for i, o in enumerate(self._lanes) if (u := o.urgency()) is not None]
+            if not waiting:
+                break
+            lane = self._lanes[min(waiting)[1]]
+            jobs = self._gather(lane, dropped)
+            if jobs:
+                self._idle -= 1
+                queued = any(other.queued for other in self._lanes)
+                alone = self._idle == self._workers - 1 and not queued
+                return Batch(lane, jobs, alone), dropped
+        return None, dropped
+
+    def _gather(self, lane: Lane, dropped: list[Job]) -> list[Job]:
+        now = self._clock()
+        # What other idle workers could take at the same moment is left to them.
+        share = math.ceil(lane.queued / max(self._idle, 1))
+        size = lane.cost.paying_batch(min(share, lane.batch_cap))
+        jobs: list[Job] = []
+        while len(jobs) < size and (job := lane.pop(now)) is not None:
+            if reason := self._drop_reason(lane, job):
+                self._settle(lane, job, reason)
+                dropped.append(job)
+            else:
+                jobs.append(job)
+        return jobs
+
+    def _drop_reason(self, lane: Lane, job: Job) -> PanoptesError | None:
+        if job.abandoned:
+            return ClientGoneError("the client went away")
+        if lane.closed:
+            return UnavailableError("the model was unloaded")
+        if self._stopped:
+            return UnavailableError("the server is stopping")
+        return _too_late(job) if job.deadline <= self._clock() else None
+
+    def _settle(self, lane: Lane, job: Job, error: Exception | None) -> None:
+        assert job.state is not State.DONE, "a job is settled once"
+        lane.forget(job)
+        job.inputs = None
+        job.error = error
+        self._observer.settled(lane.name, job, _outcome(error))
+        if lane.pending == 0:
+            self._quiet.notify_all()
+
+
+def _tell(jobs: Sequence[Job]) -> None:
+    for job in jobs:
+        job.on_done(job)
+
+
+def _too_late(job: Job) -> DeadlineError:
+    done = job.steps - job.steps_left
+    return DeadlineError(
+        f"the deadline passed after {done} of {job.steps} steps" if done else "the deadline passed"
+    )
+
+
+def _refusal(error: PanoptesError) -> str:
+    match error:
+        case QueueFullError() | PayloadTooLargeError():
+            return "full"
+        case BusyError():
+            return "deadline"
+        case _:
+            return "unavailable"
+
+
+def _outcome(error: Exception | None) -> str:
+    match error:
+        case None:
+            return "answered"
+        case RequestError():
+            return "rejected"
+        case DeadlineError():
+            return "expired"
+        case ClientGoneError():
+            return "cancelled"
+        case _:
+            return "failed"

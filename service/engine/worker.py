@@ -1,0 +1,159 @@
+"""One worker of a device: takes a batch, prepares it, runs it, settles every job of it."""
+
+from __future__ import annotations
+
+import logging
+import threading
+import time
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import numpy.typing as npt
+
+from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
+from service.engine.job import Job, Sample, State
+from service.engine.lane import Lane
+from service.engine.observer import Observer
+from service.engine.scheduler import Batch, Scheduler
+from service.errors import ModelRunError, PanoptesError
+
+log = logging.getLogger(__name__)
+
+REBUILD_WAIT_S = (0.1, 0.5, 2.0, 5.0)
+"""Pauses between attempts to rebuild a lost device; the last one repeats."""
+
+Outputs = Mapping[str, npt.NDArray[np.generic]]
+
+
+class Worker:
+    """Runs batches until its scheduler stops. Whatever goes wrong, every job is settled."""
+
+    def __init__(self, device: str, scheduler: Scheduler, observer: Observer) -> None:
+        self._device = device
+        self._scheduler = scheduler
+        self._observer = observer
+        self._stopping = threading.Event()
+
+    def loop(self) -> None:
+        while (batch := self._scheduler.take()) is not None:
+            self.work(batch)
+
+    def stop(self) -> None:
+        """Give up a rebuild that is under way."""
+        self._stopping.set()
+
+    def work(self, batch: Batch) -> None:
+        """Deal with one batch; a defect of ours fails its jobs, not the worker."""
+        try:
+            ready = [job for job in batch.jobs if self._prepare(batch.lane, job)]
+            if ready:
+                self._run(batch.lane, ready, alone=batch.alone)
+        except Exception:
+            log.exception("a batch of %s went wrong inside the engine", batch.lane.name)
+            for job in batch.jobs:
+                if job.state is State.RUNNING:
+                    error = ModelRunError("the engine failed on this job")
+                    self._scheduler.settle(batch.lane, job, error)
+        finally:
+            self._scheduler.worker_free()
+
+    def _prepare(self, lane: Lane, job: Job) -> bool:
+        """Give the job its first inputs. False if it could not be, and is settled."""
+        if job.inputs is not None:
+            return True
+        started = time.perf_counter()
+        try:
+            job.inputs = job.prepare()
+        except Exception as error:
+            self._scheduler.settle(lane, job, _blame(error, "the input could not be prepared"))
+            return False
+        job.timing.prepare_s = time.perf_counter() - started
+        return True
+
+    def _run(self, lane: Lane, jobs: Sequence[Job], *, alone: bool) -> None:
+        inputs = [job.inputs for job in jobs if job.inputs is not None]
+        started = time.perf_counter()
+        try:
+            outputs = lane.backend.run(_stack(inputs), alone=alone)
+        except DeviceLostError as error:
+            self._lost(lane, jobs, str(error))
+            return
+        except Exception as error:
+            self._retry(lane, jobs, error)
+            return
+        seconds = time.perf_counter() - started
+        self._scheduler.ran(lane, len(jobs), seconds, alone=alone)
+        for index, job in enumerate(jobs):
+            job.timing.run_s += seconds
+            job.timing.largest_batch = max(job.timing.largest_batch, len(jobs))
+            self._step(lane, job, {name: value[index] for name, value in outputs.items()})
+
+    def _step(self, lane: Lane, job: Job, outputs: Sample) -> None:
+        """Take a job on from the outputs of one step: to the next one, or to its answer."""
+        if not self._scheduler.count_step(lane, job):
+            return
+        started = time.perf_counter()
+        try:
+            if job.steps_left:
+                job.inputs = job.advance(outputs, job.steps - job.steps_left)
+            else:
+                job.result = job.finish(outputs)
+        except Exception as error:
+            self._scheduler.settle(lane, job, _blame(error, "the answer could not be made"))
+            return
+        if job.steps_left:
+            self._scheduler.requeue(lane, job)
+            return
+        job.timing.finish_s = time.perf_counter() - started
+        self._scheduler.settle(lane, job)
+
+    def _retry(self, lane: Lane, jobs: Sequence[Job], error: Exception) -> None:
+        """A batch failed: find those that fail alone, and run the others."""
+        if len(jobs) == 1:
+            log.warning("%s failed on one sample: %s", lane.name, error)
+            self._scheduler.settle(lane, jobs[0], ModelRunError("the model failed on this input"))
+            return
+        if isinstance(error, OutOfMemoryError):
+            size = (len(jobs) + 1) // 2
+            self._scheduler.shrink(lane, size)
+            log.warning("%s: out of memory at %d samples, now %d", lane.name, len(jobs), size)
+        else:
+            size = 1
+            log.warning("%s: a batch of %d failed, now one by one: %s", lane.name, len(jobs), error)
+        for start in range(0, len(jobs), size):
+            part = jobs[start : start + size]
+            self._run(lane, part, alone=False)
+
+    def _lost(self, lane: Lane, jobs: Sequence[Job], reason: str) -> None:
+        if not self._scheduler.lose(lane, jobs, reason):
+            return  # another worker rebuilds it
+        log.error("device %s is lost: %s", self._device, reason)
+        self._observer.device_lost(self._device, reason)
+        attempt = 0
+        while not self._stopping.wait(REBUILD_WAIT_S[min(attempt, len(REBUILD_WAIT_S) - 1)]):
+            attempt += 1
+            try:
+                for each in self._scheduler.lanes:
+                    each.backend.rebuild()
+            except Exception as error:
+                log.error("device %s: attempt %d to rebuild: %s", self._device, attempt, error)
+                continue
+            log.warning("device %s is rebuilt", self._device)
+            self._observer.device_rebuilt(self._device)
+            self._scheduler.recover()
+            return
+
+
+def _stack(inputs: Sequence[Sample]) -> Sample:
+    """Samples to one batch; a single one is only given its batch axis."""
+    if len(inputs) == 1:
+        return {name: value[None] for name, value in inputs[0].items()}
+    return {name: np.stack([sample[name] for sample in inputs]) for name in inputs[0]}
+
+
+def _blame(error: Exception, otherwise: str) -> Exception:
+    """What the caller may hear of an error in a task's code."""
+    if isinstance(error, PanoptesError):
+        return error
+    log.error(otherwise, exc_info=error)
+    return ModelRunError(otherwise)
