@@ -1,0 +1,69 @@
+"""The proof that an exported graph is the model: equal answers to equal inputs, at any batch."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import numpy.typing as npt
+import torch
+from torch import Tensor, nn
+
+from exporters.errors import ParityError
+from exporters.session import CpuSession
+from service.bundle import Parity, Tensors
+
+TRACE_BATCH: Final = 2
+PARITY_BATCHES: Final = (1, 2, 3, 8)
+FP32_TOLERANCE: Final = 1e-4
+
+
+def measure_parity(
+    module: nn.Module,
+    graph: Path,
+    samples: Tensors,
+    *,
+    tolerances: Mapping[str, float],
+    batches: Sequence[int] = PARITY_BATCHES,
+) -> tuple[Parity, ...]:
+    """The largest |ONNX Runtime - PyTorch| of every output in `tolerances` at every batch size.
+
+    `samples` holds as many samples as the largest batch. ParityError where one exceeds its
+    tolerance, or where shapes differ or something is not finite.
+    """
+    session = CpuSession(graph)
+    found = []
+    for batch in batches:
+        inputs = {name: value[:batch] for name, value in samples.items()}
+        expected = run_torch(module, inputs, session.outputs)
+        try:
+            answers = session.run(inputs)
+        except Exception as error:  # the C API's types have no base of their own
+            raise ParityError(f"the graph does not run at batch {batch}: {error}") from error
+        for output, tolerance in tolerances.items():
+            distance = max_distance(expected[output], answers[output])
+            if not distance <= tolerance:
+                raise ParityError(
+                    f"{output} differs from PyTorch by {distance:.3g} at batch {batch}, "
+                    f"more than {tolerance:.3g}"
+                )
+            found.append(Parity(batch=batch, output=output, max_abs=distance, tolerance=tolerance))
+    return tuple(found)
+
+
+def run_torch(module: nn.Module, inputs: Tensors, outputs: Sequence[str]) -> Tensors:
+    """What PyTorch answers, by the graph's names."""
+    with torch.inference_mode():
+        answer = module(*(torch.from_numpy(value) for value in inputs.values()))
+    tensors: Sequence[Tensor] = (answer,) if isinstance(answer, Tensor) else tuple(answer)
+    return {name: t.numpy() for name, t in zip(outputs, tensors, strict=True)}
+
+
+def max_distance(expected: npt.NDArray[np.generic], found: npt.NDArray[np.generic]) -> float:
+    """The largest |difference|; infinite where shapes differ or a value is not finite."""
+    if expected.shape != found.shape:
+        return float("inf")
+    gap = np.abs(expected.astype(np.float64) - found.astype(np.float64))
+    return float(gap.max(initial=0.0)) if np.isfinite(gap).all() else float("inf")
