@@ -14,7 +14,9 @@ class Boxes:
     """The visible objects of each scene, first those with low numbers; K - count rows of padding follow."""
 
     xyxy_px: Tensor  # [B, K, 4] float32, pixel edges: 0 0 W H is the whole image; zero where padded
-    instance: Tensor  # [B, K] int64, the object's id in the instance image, 1 + k; zero where padded
+    instance: (
+        Tensor  # [B, K] int64, the object's id in the instance image, 1 + k; zero where padded
+    )
     count: Tensor  # [B] int64
 
     def look_up(self, attribute: Tensor) -> Tensor:

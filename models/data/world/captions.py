@@ -1,4 +1,5 @@
 """Captions in plain English."""
+
 from models.data.world.scenes import Scenes
 from models.data.world.views import Views
 

@@ -67,7 +67,7 @@ class ShardedArray:
     def _take(self, positions: npt.NDArray[np.int64]) -> npt.NDArray[Any]:
         count = len(self)
         flat = np.where(positions < 0, positions + count, positions).reshape(-1)
-        if flat.size and not (0 <= flat.min() and flat.max() < count):
+        if flat.size and not (flat.min() >= 0 and flat.max() < count):
             raise IndexError(f"an index lies outside the {count} rows")
         taken = np.empty((flat.size, *self.shape[1:]), self.dtype)
         owners = np.searchsorted(self._ends, flat, side="right")

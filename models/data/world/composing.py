@@ -101,9 +101,7 @@ def _view_from(draws: Draws, distance: Tensor, target: Tensor, half_width: Tenso
     elevation = draws.uniform("elevation", low=24 * _DEGREE, high=40 * _DEGREE)
     azimuth = draws.uniform("azimuth", low=-24 * _DEGREE, high=24 * _DEGREE)
     level = distance * elevation.cos()
-    back = torch.stack(
-        [-level * azimuth.sin(), distance * elevation.sin(), -level * azimuth.cos()]
-    )
+    back = torch.stack([-level * azimuth.sin(), distance * elevation.sin(), -level * azimuth.cos()])
     return Camera.looking_at(target, target + back, half_width, 0.045 * distance)
 
 
@@ -177,12 +175,12 @@ def _yaw(draws: Draws, shape: Tensor, position: Tensor, camera: Camera) -> Tenso
 def _light(draws: Draws, camera: Camera) -> Light:
     """From the upper left or right, a little in front, so that the sides of a solid differ."""
     side = draws.sign("side") * draws.uniform("slant", low=0.65, high=1.3)
-    front = draws.uniform("front", low=-0.2, high=0.55)
+    front = draws.uniform("front", low=0.0, high=0.6)
     direction = side * camera.right - front * camera.forward
     direction[1] = 1.0
     warmth = draws.uniform("warmth", low=-1, high=1)
     tint = torch.stack([1 + 0.08 * warmth, torch.ones_like(warmth), 1 - 0.12 * warmth])
-    power = draws.uniform("power", low=1.5, high=1.85)
+    power = draws.uniform("power", low=1.45, high=1.75)
     gloom = draws.uniform("ambient", low=0.24, high=0.36)
     bluish = torch.stack([gloom * 0.95, gloom, gloom * 1.07])
     return Light(normalise(direction), power * tint, bluish)

@@ -7,12 +7,13 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from models.data.world.randomness import Draws
+from models.data.world.vectors import pick
 
 TILES = 8
 _SIZE = 256
 _LEVELS = 7
 _OCTAVES = (4, 8, 16, 32, 64, 128)  # cells across a tile
-_FADING = 0.72  # of each octave against the one before
+_FADING = 0.80  # of each octave against the one before
 
 
 @cache
@@ -46,7 +47,7 @@ def noise(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
     octave = (footprint * _SIZE).clamp_min(1).log2().round().clamp_max(_LEVELS - 1).long()
     size = _SIZE >> octave
     starts = torch.tensor(_LEVEL_STARTS, device=u.device)
-    start = starts[octave] + tile * starts[-1]
+    start = pick(starts, octave) + tile * starts[-1]
     x, y = u * size - 0.5, v * size - 0.5
     left, top = x.floor(), y.floor()
     x, y = x - left, y - top
@@ -54,6 +55,6 @@ def noise(tile: Tensor, u: Tensor, v: Tensor, footprint: Tensor) -> Tensor:
     x0, y0 = left.long() & last, top.long() & last
     x1 = (x0 + 1) & last
     row, next_row = start + y0 * size, start + ((y0 + 1) & last) * size
-    above = torch.lerp(texels[row + x0], texels[row + x1], x)
-    below = torch.lerp(texels[next_row + x0], texels[next_row + x1], x)
+    above = torch.lerp(pick(texels, row + x0), pick(texels, row + x1), x)
+    below = torch.lerp(pick(texels, next_row + x0), pick(texels, next_row + x1), x)
     return torch.lerp(above, below, y)

@@ -3,30 +3,34 @@
 from dataclasses import dataclass
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.data.world.scenes import Scenes
 from models.data.world.tracing import FIRST_OBJECT, TABLE, WALL, Hits, pair_up, to_local
-from models.data.world.vectors import dot, normalise
+from models.data.world.vectors import dot, normalise, pick
 
 _LIFT = 2e-3  # metres off a surface, so that it does not shade itself
-_LAMP_RADIUS = 0.085  # at distance one
+_LAMP_RADIUS = 0.11  # at distance one
+_GOLDEN_ANGLE = 2.39996323
 
 
 @dataclass(frozen=True)
 class Exposure:
     """How a point is exposed to light."""
 
-    towards: Tensor  # [3, B, P] unit, to the part of the lamp this sample looks at
-    lamp: Tensor  # [B, P] cosine at which the lamp is seen, zero in its shadow
+    lamp: Tensor  # [B, P] cosine at which the lamp is seen, less what stands before it
     sky: Tensor  # [B, P] in 0..1, the share of the room's light that arrives
 
 
 def expose(scenes: Scenes, hits: Hits, supersample: int) -> Exposure:
-    """Look from every point to the lamp and around. The samples of one pixel look at different parts
-    of the lamp, and so its shadows are soft."""
+    """Look from every point to the lamp and around.
+
+    The samples of a pixel and of its neighbours look at different parts of the lamp; what they see is
+    averaged over the table and the wall, and so the shadows there are soft.
+    """
     towards = _towards_lamp(scenes, hits.owner.shape[1], supersample)
-    cosine = dot(hits.normal, towards).clamp_min(0)
+    cosine = dot(hits.normal, scenes.light.direction[:, :, None]).clamp_min(0)
     point = hits.point + _LIFT * hits.normal
     gap = scenes.position[..., None] - point[:, :, None]  # [3, B, K, P]
     apart = dot(gap, gap)  # [B, K, P]
@@ -34,7 +38,10 @@ def expose(scenes: Scenes, hits: Hits, supersample: int) -> Exposure:
     other = scenes.present[..., None] & (hits.owner[:, None] != FIRST_OBJECT + places)
     shaded = _in_shadow(scenes, point, towards, gap, apart, other & (cosine > 0)[:, None])
     sky = _open_sky(scenes, hits, gap, apart, other)
-    return Exposure(towards, cosine.masked_fill(shaded, 0.0), sky)
+    visible = (~shaded).to(cosine.dtype)
+    if supersample > 1:
+        visible = _share_out(visible, hits.owner < FIRST_OBJECT, supersample)
+    return Exposure(cosine * visible, sky)
 
 
 def _towards_lamp(scenes: Scenes, rays: int, supersample: int) -> Tensor:
@@ -42,13 +49,28 @@ def _towards_lamp(scenes: Scenes, rays: int, supersample: int) -> Tensor:
     if supersample == 1:
         return direction.expand(3, len(scenes), rays)
     across = round(rays**0.5)
-    step = torch.arange(across, device=direction.device) % supersample
-    x = (step.repeat(across) + 0.5) / supersample * 2 - 1  # [P]
-    y = (step.repeat_interleave(across) + 0.5) / supersample * 2 - 1
-    # A square turned by some angle that lines up with no edge in the picture.
-    aside, along = 0.8 * x - 0.6 * y, 0.6 * x + 0.8 * y
+    sample = torch.arange(across, device=direction.device)
+    within, parity = sample % supersample, sample // supersample % 2
+    number = 4 * supersample * within[:, None] + 4 * within + 2 * parity[:, None] + parity
+    # Points of a sunflower over the lamp's disc: four neighbouring pixels share all of them out.
+    number = number.view(-1).to(torch.float32) + 0.5  # [P]
+    radius = (number / (4 * supersample**2)).sqrt()
+    aside, along = radius * (number * _GOLDEN_ANGLE).cos(), radius * (number * _GOLDEN_ANGLE).sin()
     offset = torch.stack([aside, torch.zeros_like(aside), along])
     return normalise(direction + _LAMP_RADIUS * offset[:, None])
+
+
+def _share_out(visible: Tensor, flat: Tensor, supersample: int) -> Tensor:
+    """Average over each block of 2 x 2 pixels, among the samples [B, P] that are marked flat."""
+    across = round(visible.shape[1] ** 0.5)
+    square = (len(visible), 1, across, across)
+    weight = flat.to(visible.dtype).view(square)
+
+    def pool(values: Tensor) -> Tensor:
+        return F.avg_pool2d(values, 2 * supersample, stride=1, padding=supersample)[..., 1:, 1:]
+
+    shared = pool(visible.view(square) * weight) / pool(weight).clamp_min(1e-6)
+    return torch.where(flat, shared.reshape(visible.shape), visible)
 
 
 def _in_shadow(
@@ -61,10 +83,10 @@ def _in_shadow(
     flat_point, flat_towards = point.flatten(1), towards.flatten(1)
     for pairs in pair_up(scenes, near):
         objects = pairs.object
-        centred = flat_point[:, pairs.ray] - scenes.position.flatten(1)[:, objects]
+        centred = pick(flat_point, pairs.ray) - pick(scenes.position.flatten(1), objects)
         start = to_local(scenes, objects, centred)
-        ray = to_local(scenes, objects, flat_towards[:, pairs.ray])
-        t = pairs.solid.hit(start, ray, scenes.size.flatten(1)[:, objects])
+        ray = to_local(scenes, objects, pick(flat_towards, pairs.ray))
+        t = pairs.solid.hit(start, ray, pick(scenes.size.flatten(1), objects))
         shaded[pairs.ray[t.isfinite()]] = True
     return shaded.view(near.shape[0], near.shape[2])
 
@@ -74,7 +96,8 @@ def _open_sky(scenes: Scenes, hits: Hits, gap: Tensor, apart: Tensor, other: Ten
     width = scenes.size.prod(0).pow(2 / 3)[..., None]  # [B, K, 1] its radius, squared
     apart = apart.clamp_min(1e-4)
     seen = dot(gap, hits.normal[:, :, None]).clamp_min(0) * apart.rsqrt()
-    hidden = (seen * (width / apart).clamp_max(1.0) * other).sum(1)
+    each = seen * (width / apart).clamp_max(1.0) * other
+    hidden = each.sum(1) if each.shape[1] > 1 else each[:, 0]  # a sum over one is slow
     sky = (1 - 1.1 * hidden).clamp_min(0.15)
     height = hits.point[1]
     to_wall = (scenes.room.wall_z[:, None] - hits.point[2]).clamp_min(0)

@@ -22,7 +22,9 @@ def wood(u: Tensor, v: Tensor, width: Tensor, tile: Tensor) -> Tensor:
     tone = _chance(plank, tile)
     grain = noise(tile, u * 0.07 + tone * 7, v * 0.55, width * 0.3)
     fine = noise(tile, u * 0.25 + tone * 3, v * 2.3, width * 1.2)
-    return (0.86 + 0.24 * tone + 0.26 * grain + 0.16 * fine) * (1 - 0.45 * _lines(v * 1.7, 0.04, width * 1.7))
+    return (0.86 + 0.24 * tone + 0.26 * grain + 0.16 * fine) * (
+        1 - 0.45 * _lines(v * 1.7, 0.04, width * 1.7)
+    )
 
 
 def checks(u: Tensor, v: Tensor, width: Tensor, tile: Tensor) -> Tensor:

@@ -47,9 +47,7 @@ def _times(normals: Tensor, points: Tensor) -> Tensor:
     return sum((n[:, None] * x for n, x in zip(columns, points, strict=True)), torch.zeros(()))
 
 
-CUBE = Polyhedron(
-    (1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1)
-)
+CUBE = Polyhedron((1, 0, 0), (-1, 0, 0), (0, 1, 0), (0, -1, 0), (0, 0, 1), (0, 0, -1))
 # Square below, its tip at (0, 1, 0): each side passes through (±1, -1) and the tip.
 PYRAMID = Polyhedron((2, 1, 0), (-2, 1, 0), (0, 1, 2), (0, 1, -2), (0, -1, 0))
 # A tent along x, its ridge at y = 1.

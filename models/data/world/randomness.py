@@ -48,9 +48,7 @@ class Draws:
         word = mix(mix(first ^ mix(counter)) ^ second)  # [B, count]
         return word.reshape(len(word), *shape)
 
-    def uniform(
-        self, purpose: str, *shape: int, low: float = 0.0, high: float = 1.0
-    ) -> Tensor:
+    def uniform(self, purpose: str, *shape: int, low: float = 0.0, high: float = 1.0) -> Tensor:
         """Float32 [B, *shape] in [low, high)."""
         unit = (self.words(purpose, *shape) >> 8).to(torch.float32) * 2.0**-24
         return low + (high - low) * unit

@@ -7,7 +7,7 @@ from models.data.world.names import MATERIALS
 from models.data.world.occlusion import Exposure
 from models.data.world.scenes import Scenes
 from models.data.world.tracing import FIRST_OBJECT, Hits
-from models.data.world.vectors import dot
+from models.data.world.vectors import dot, pick, put
 
 _EXPOSURE = 1.08
 _SHOULDER = 0.16  # how early bright light is held back
@@ -43,21 +43,22 @@ def _polish(scenes: Scenes, rays: Tensor, hits: Hits, exposure: Exposure, seen: 
     if not len(where):
         return
     scene = where // samples
-    ray, normal = rays.flatten(1)[:, where], hits.normal.flatten(1)[:, where]
+    ray, normal = pick(rays.flatten(1), where), pick(hits.normal.flatten(1), where)
     facing = dot(ray, normal)
     mirrored = ray - 2 * facing * normal
-    towards = scenes.light.direction[:, scene]
-    lit = (exposure.lamp.view(-1)[where] > 0).to(seen.dtype)
+    towards = pick(scenes.light.direction, scene)
+    lit = (pick(exposure.lamp.view(-1), where) > 0).to(seen.dtype)
     gleam = dot(mirrored, towards).clamp_min(0) ** 90 * 1.5 * lit
     edge_on = 0.045 + 0.5 * (1 + facing).clamp(0, 1) ** 4
-    wall, table = scenes.room.wall_rgb[:, scene], scenes.room.table_rgb[:, scene]
+    wall, table = pick(scenes.room.wall_rgb, scene), pick(scenes.room.table_rgb, scene)
     room = torch.lerp(table, wall, ((mirrored[1] + 0.15) * 4).clamp(0, 1))
     room = room * (0.75 + 0.9 * mirrored[1].clamp_min(0))
-    reflected = edge_on * room * exposure.sky.view(-1)[where]
-    lamp_rgb = scenes.light.colour[:, scene]
+    reflected = edge_on * room * pick(exposure.sky.view(-1), where)
+    lamp_rgb = pick(scenes.light.colour, scene)
     window = _window(mirrored, towards)
     flat = seen.view(3, -1)
-    flat[:, where] = flat[:, where] * (1 - 0.6 * edge_on) + reflected + lamp_rgb * (gleam + window)
+    dimmed = pick(flat, where) * (1 - 0.6 * edge_on)
+    put(flat, where, dimmed + reflected + lamp_rgb * (gleam + window))
 
 
 def _window(mirrored: Tensor, towards: Tensor) -> Tensor:

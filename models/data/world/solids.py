@@ -14,7 +14,7 @@ from torch import Tensor
 
 from models.data.world.names import SHAPES
 from models.data.world.polyhedra import CUBE, PRISM, PYRAMID, Polyhedron
-from models.data.world.vectors import dot, normalise
+from models.data.world.vectors import dot, normalise, pick
 
 INFINITY = float("inf")
 _NEAR = 1e-4
@@ -37,9 +37,7 @@ def face_ball(p: Tensor, size: Tensor) -> Tensor:
 def hit_cylinder(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
     """Upright. Through the side within the height, or through the lid that faces the ray."""
     o, d = o / size, d / size  # an affine map moves no hit along its ray
-    side = _first_root(
-        d[0] ** 2 + d[2] ** 2, o[0] * d[0] + o[2] * d[2], o[0] ** 2 + o[2] ** 2 - 1
-    )
+    side = _first_root(d[0] ** 2 + d[2] ** 2, o[0] * d[0] + o[2] * d[2], o[0] ** 2 + o[2] ** 2 - 1)
     side = side.where((o[1] + side * d[1]).abs() < 1, INFINITY)
     lid = (-d[1].sign() - o[1]) / _nonzero(d[1])
     return torch.minimum(side, _within_disc(o, d, lid))
@@ -113,8 +111,9 @@ def hit_torus(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
     stop = torch.minimum(-b + root, to_slab.amax(0))
     found = torch.full_like(b, INFINITY)
     live = ((b * b > c) & (start < stop)).nonzero()[:, 0]
-    t, tolerance = start[live], 5e-4 * size[0].amax() if len(live) else 0.0
-    o, d, ring, tube, stop = o[:, live], d[:, live], ring[live], tube[live], stop[live]
+    tolerance = 3e-4 * size[0]
+    t, o, d = pick(start, live), pick(o, live), pick(d, live)
+    ring, tube, stop, tolerance = (pick(x, live) for x in (ring, tube, stop, tolerance))
     for step in range(1, 41):
         p = o + t * d
         gap = (((p[0] ** 2 + p[2] ** 2).sqrt() - ring) ** 2 + p[1] ** 2).sqrt() - tube
@@ -122,11 +121,11 @@ def hit_torus(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
         if step % 4 == 0:  # rays that arrived or left are dropped now and then
             hit = gap < tolerance
             found[live[hit]] = t[hit]
-            on = ~hit & (t < stop)
-            if not bool(on.any()):
+            on = (~hit & (t < stop)).nonzero()[:, 0]
+            if not len(on):
                 break
-            live, t, stop, ring, tube = live[on], t[on], stop[on], ring[on], tube[on]
-            o, d = o[:, on], d[:, on]
+            live, t, o, d = pick(live, on), pick(t, on), pick(o, on), pick(d, on)
+            ring, tube, stop, tolerance = (pick(x, on) for x in (ring, tube, stop, tolerance))
     return found / length
 
 

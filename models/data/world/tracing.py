@@ -13,7 +13,7 @@ from torch import Tensor
 from models.data.world.names import SHAPES, STUFF
 from models.data.world.scenes import Scenes
 from models.data.world.solids import SOLIDS, Solid
-from models.data.world.vectors import dot, turn_about_y, turn_back_about_y
+from models.data.world.vectors import dot, pick, put, turn_about_y, turn_back_about_y
 
 TABLE, WALL = (STUFF.index(name) for name in ("table", "wall"))
 FIRST_OBJECT = len(STUFF)
@@ -48,34 +48,41 @@ def trace(scenes: Scenes, eye: Tensor, rays: Tensor) -> Hits:
     flat_rays, flat_distance = rays.flatten(1), distance.view(-1)
     found: list[tuple[Pairs, Tensor]] = []
     for pairs in pair_up(scenes, near):
-        start = to_local(scenes, pairs.object, -to_centre.flatten(1)[:, pairs.object])
-        ray = to_local(scenes, pairs.object, flat_rays[:, pairs.ray])
-        t = pairs.solid.hit(start, ray, scenes.size.flatten(1)[:, pairs.object])
+        start = to_local(scenes, pairs.object, -pick(to_centre.flatten(1), pairs.object))
+        ray = to_local(scenes, pairs.object, pick(flat_rays, pairs.ray))
+        t = pairs.solid.hit(start, ray, pick(scenes.size.flatten(1), pairs.object))
         flat_distance.scatter_reduce_(0, pairs.ray, t, "amin")
         found.append((pairs, t))
     point = eye[:, :, None] + distance * rays
     for pairs, t in found:
-        seen = t == flat_distance[pairs.ray]
-        _take_over(scenes, Pairs(pairs.solid, pairs.ray[seen], pairs.object[seen]), point, normal, owner)
+        seen = (t == pick(flat_distance, pairs.ray)).nonzero()[:, 0]
+        _take_over(
+            scenes,
+            Pairs(pairs.solid, pick(pairs.ray, seen), pick(pairs.object, seen)),
+            point,
+            normal,
+            owner,
+        )
     return Hits(distance, point, normal, owner)
 
 
 def pair_up(scenes: Scenes, near: Tensor) -> Iterator[Pairs]:
     """Split the pairs marked in `near` [B, K, P] by the kind of solid, leaving out kinds without any."""
     _, objects, rays = near.shape
-    scene, place, ray = near.nonzero(as_tuple=True)
-    shape = scenes.shape[scene, place]
+    at = near.view(-1).nonzero()[:, 0]
+    object_ = at // rays
+    ray = object_ // objects * rays + at % rays
+    shape = pick(scenes.shape.view(-1), object_)
     for kind in range(len(SHAPES)):
         chosen = (shape == kind).nonzero()[:, 0]
         if len(chosen):
-            at = scene[chosen]
-            yield Pairs(SOLIDS[kind], at * rays + ray[chosen], at * objects + place[chosen])
+            yield Pairs(SOLIDS[kind], pick(ray, chosen), pick(object_, chosen))
 
 
 def to_local(scenes: Scenes, objects: Tensor, vectors: Tensor) -> Tensor:
     """Turn world vectors [3, N] into the frames of the objects [N] (flat numbers)."""
     yaw = scenes.yaw.reshape(-1)
-    return turn_back_about_y(vectors, yaw.cos()[objects], yaw.sin()[objects])
+    return turn_back_about_y(vectors, pick(yaw.cos(), objects), pick(yaw.sin(), objects))
 
 
 def _meet_room(scenes: Scenes, eye: Tensor, rays: Tensor) -> tuple[Tensor, Tensor, Tensor]:
@@ -97,10 +104,10 @@ def _take_over(scenes: Scenes, pairs: Pairs, point: Tensor, normal: Tensor, owne
     if not len(pairs.ray):
         return
     objects = pairs.object
-    centred = point.flatten(1)[:, pairs.ray] - scenes.position.flatten(1)[:, objects]
+    centred = pick(point.flatten(1), pairs.ray) - pick(scenes.position.flatten(1), objects)
     local = to_local(scenes, objects, centred)
-    facing = pairs.solid.facing(local, scenes.size.flatten(1)[:, objects])
+    facing = pairs.solid.facing(local, pick(scenes.size.flatten(1), objects))
     yaw = scenes.yaw.reshape(-1)
-    turned = turn_about_y(facing, yaw.cos()[objects], yaw.sin()[objects])
-    normal.view(3, -1)[:, pairs.ray] = turned
-    owner.view(-1)[pairs.ray] = FIRST_OBJECT + objects % scenes.shape.shape[1]
+    turned = turn_about_y(facing, pick(yaw.cos(), objects), pick(yaw.sin(), objects))
+    put(normal.view(3, -1), pairs.ray, turned)
+    put(owner.view(-1), pairs.ray, FIRST_OBJECT + objects % scenes.shape.shape[1])

@@ -1,4 +1,8 @@
-"""Vectors whose three components lie along the first axis, [3, ...]: each component is contiguous."""
+"""Vectors whose three components lie along the first axis, [3, ...]: each component is contiguous.
+
+Of a flat field [..., M], `pick` and `put` read and write the columns [N] of a list of places: `index_select`
+and `scatter` are several times faster at it than indexing with brackets.
+"""
 
 import torch
 from torch import Tensor
@@ -28,3 +32,13 @@ def turn_about_y(a: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
 def turn_back_about_y(a: Tensor, cosine: Tensor, sine: Tensor) -> Tensor:
     """The inverse of `turn_about_y`."""
     return turn_about_y(a, cosine, -sine)
+
+
+def pick(field: Tensor, places: Tensor) -> Tensor:
+    """[..., M] at [N] -> [..., N]"""
+    return field.index_select(-1, places)
+
+
+def put(field: Tensor, places: Tensor, values: Tensor) -> None:
+    """Write values [..., N] at the places [N] of a contiguous field [..., M]."""
+    field.scatter_(-1, places.expand(values.shape), values)

@@ -51,9 +51,7 @@ def render_views(
     return Views(image, right, _truth(scenes, size_px, hits if supersample == 1 else None))
 
 
-def _picture(
-    scenes: Scenes, camera: Camera, size_px: int, supersample: int
-) -> tuple[Tensor, Hits]:
+def _picture(scenes: Scenes, camera: Camera, size_px: int, supersample: int) -> tuple[Tensor, Hits]:
     rays, _ = camera.cast(size_px, supersample)
     hits = trace(scenes, camera.eye, rays)
     exposure = expose(scenes, hits, supersample)
