@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Callable
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
+from PIL import Image, JpegImagePlugin
 
-from service.errors import BadImageError
+from service.errors import BadImageError, PanoptesError
 from service.imaging.limits import ImageLimits
 from service.imaging.orientation import exif_orientation, swaps_sides
 from service.imaging.stored import StoredImage
@@ -23,8 +25,16 @@ _EIGHTHS = (1, 2, 4)
 # keeps a core busy for minutes (CVE-2018-11813 and its kin). Encoders write about ten.
 _MAX_SCANS = 100
 
-# What a decoder can remark on without a single pixel being in doubt.
-_HARMLESS = ("extraneous bytes", "Invalid SOS parameters", "Adobe color transform", "ICC")
+# What the fast decoder refuses although no pixel need be lost: remarks on what lies between the
+# segments, and subsamplings that it has no name for.
+_DOUBTS = (
+    "extraneous bytes",
+    "Invalid SOS parameters",
+    "Adobe color transform",
+    "JFIF revision",
+    "ICC",
+    "Could not determine subsampling",
+)
 
 _APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
 _PROGRESSIVE = (0xC2, 0xCA)
@@ -32,33 +42,53 @@ _STANDALONE = (0x01, *range(0xD0, 0xD9))
 
 
 def decode_jpeg(data: bytes | memoryview, limits: ImageLimits, need: Need | None) -> StoredImage:
-    try:
-        height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data)
-    except ValueError as error:
-        raise BadImageError(f"Broken JPEG header: {error}") from error
-    limits.check_pixels(width, height)
+    """Strict and fast; what the fast decoder only doubts is read again by a patient one, whole."""
     orientation, progressive = _scan_header(data)
     if progressive and bytes(data).count(b"\xff\xda") > _MAX_SCANS:
         raise BadImageError(f"A progressive JPEG of more than {_MAX_SCANS} scans is refused.")
+    try:
+        height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data)
+        limits.check_pixels(width, height)
+        eighths = 8
+        if need is not None:
+            eighths = _eighths(width, height, *_stored_need(need, width, height, orientation))
+        pixels = _decode(data, colourspace, _side(width, eighths), _side(height, eighths))
+        return StoredImage(pixels, width, height, orientation, "jpeg", eighths / 8)
+    except ValueError as error:
+        reason = str(error)
+        # The first remark only is reported: behind a harmless one the end may be missing.
+        if not any(words in reason for words in _DOUBTS) or not _has_end(data):
+            raise BadImageError(f"Broken or truncated JPEG: {reason}") from error
+    picture = _decode_patiently(data, limits)
+    return StoredImage(picture, *picture.size, orientation, "jpeg")
 
-    eighths = 8
-    if need is not None:
-        if swaps_sides(orientation):
-            need_height, need_width = need(height, width)
-        else:
-            need_width, need_height = need(width, height)
-        eighths = _eighths(width, height, need_width, need_height)
 
+def _decode(
+    data: bytes | memoryview, colourspace: str, min_width: int, min_height: int
+) -> NDArray[np.uint8]:
     inks = colourspace in ("CMYK", "YCCK")
-    pixels = _pixels(data, "CMYK" if inks else "RGB", _side(width, eighths), _side(height, eighths))
-    return StoredImage(
-        picture=_inks_to_rgb(pixels) if inks else pixels,
-        stored_width_px=width,
-        stored_height_px=height,
-        orientation=orientation,
-        format="jpeg",
-        scale=eighths / 8,
+    pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
+        data, "CMYK" if inks else "RGB", min_width=min_width, min_height=min_height
     )
+    return _inks_to_rgb(pixels) if inks else pixels
+
+
+def _decode_patiently(data: bytes | memoryview, limits: ImageLimits) -> Image.Image:
+    try:
+        picture = JpegImagePlugin.JpegImageFile(io.BytesIO(data))
+        limits.check_pixels(*picture.size)
+        return picture.convert("RGB")
+    except PanoptesError:
+        raise
+    except Exception as error:  # Pillow raises whatever the broken byte leads it to
+        raise BadImageError("The JPEG is broken or truncated.") from error
+
+
+def _stored_need(need: Need, width: int, height: int, orientation: int) -> tuple[int, int]:
+    if not swaps_sides(orientation):
+        return need(width, height)
+    need_height, need_width = need(height, width)
+    return need_width, need_height
 
 
 def _side(full: int, eighths: int) -> int:
@@ -71,28 +101,6 @@ def _eighths(width: int, height: int, need_width: int, need_height: int) -> int:
         if _side(width, eighths) >= need_width and _side(height, eighths) >= need_height:
             return eighths
     return 8
-
-
-def _pixels(
-    data: bytes | memoryview, colourspace: str, min_width: int, min_height: int
-) -> NDArray[np.uint8]:
-    def run(strict: bool) -> NDArray[np.uint8]:
-        pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
-            data, colourspace, min_width=min_width, min_height=min_height, strict=strict
-        )
-        return pixels
-
-    try:
-        return run(strict=True)
-    except ValueError as error:
-        reason = str(error)
-        # The decoder reports its first remark only: behind a harmless one the end may be missing.
-        if not any(words in reason for words in _HARMLESS) or not _has_end(data):
-            raise BadImageError(f"Broken or truncated JPEG: {reason}") from error
-    try:
-        return run(strict=False)
-    except ValueError as error:
-        raise BadImageError(f"Broken or truncated JPEG: {error}") from error
 
 
 def _has_end(data: bytes | memoryview) -> bool:

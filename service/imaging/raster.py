@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import warnings
 from collections.abc import Callable
 
 import numpy as np
@@ -20,6 +21,12 @@ from service.errors import BadImageError, ImageTooLargeError, PanoptesError, Uns
 from service.imaging.limits import ImageFormat, ImageLimits
 from service.imaging.orientation import exif_orientation
 from service.imaging.stored import StoredImage
+
+# Pillow remarks on odd metadata, once for each wording: a client could fill the log, and the table
+# in which Python remembers them. What is wrong with pixels is an error, and sizes are checked here.
+# `warnings.catch_warnings` would do this for one call, but threads share it.
+warnings.filterwarnings("ignore", category=UserWarning, module=r"PIL\.")
+warnings.filterwarnings("ignore", category=Image.DecompressionBombWarning)
 
 # Opened by class rather than by Image.open, which would try others and warn about sizes.
 _OPENERS: dict[ImageFormat, Callable[[io.BytesIO], ImageFile.ImageFile]] = {
@@ -48,10 +55,9 @@ def decode_raster(
     except PanoptesError:
         raise
     except Image.DecompressionBombError as error:
-        raise ImageTooLargeError(f"The {image_format.upper()} is too large.") from error
+        raise ImageTooLargeError(f"The {image_format.upper()} has too many pixels.") from error
     except Exception as error:  # Pillow's readers raise whatever the broken byte leads them to
-        reason = str(error) or type(error).__name__
-        raise BadImageError(f"Broken or truncated {image_format.upper()}: {reason}") from error
+        raise BadImageError(f"The {image_format.upper()} is broken or truncated.") from error
     return StoredImage(
         picture=rgb,
         stored_width_px=rgb.width,
@@ -66,7 +72,7 @@ def _webp_size_px(data: bytes | memoryview) -> tuple[int, int]:
     """https://developers.google.com/speed/webp/docs/riff_container"""
     head = bytes(data[:30])
     if len(head) < 30:
-        raise BadImageError("Broken or truncated WEBP: the header is cut off")
+        raise BadImageError("The WEBP is cut off in its header.")
     match head[12:16]:
         case b"VP8X":
             return 1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(
@@ -80,7 +86,7 @@ def _webp_size_px(data: bytes | memoryview) -> tuple[int, int]:
             return int.from_bytes(width, "little") & 0x3FFF, int.from_bytes(
                 height, "little"
             ) & 0x3FFF
-    raise BadImageError("Broken or truncated WEBP: no picture in it")
+    raise BadImageError("The WEBP has no picture in it.")
 
 
 def _to_rgb(picture: Image.Image) -> Image.Image:
