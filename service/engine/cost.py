@@ -39,9 +39,14 @@ class CostCurve:
         return self._run(batch) + batch * (self._host_s or 0.0)
 
     def paying_batch(self, available: int) -> int:
-        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest."""
+        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest.
+
+        Beyond the largest that was seen, up to twice as much is tried, so that the curve grows.
+        """
         if available == 1:
             return 1
+        if self._sizes and available > self._sizes[-1]:
+            return min(available, 2 * self._sizes[-1])
         candidates = [b for b in self._sizes if b < available] + [available]
         per_sample = {b: self.seconds(b) / b for b in candidates}
         cheapest = min(per_sample.values())

@@ -6,7 +6,7 @@ import enum
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, NoReturn
 
 import numpy as np
 import numpy.typing as npt
@@ -48,6 +48,10 @@ def _no_next_step(outputs: Sample, step: int) -> Sample:
     raise AssertionError(f"a job of one step was asked for the inputs of step {step}")
 
 
+def _settled(*_: object) -> NoReturn:
+    raise AssertionError("a settled job was asked to go on")
+
+
 def _unheard(job: Job) -> None:
     """The null listener."""
 
@@ -87,6 +91,11 @@ class Job:
         if self.steps < 1:
             raise ValueError(f"a job of {self.steps} steps")
         self.steps_left = self.steps
+
+    def release(self) -> None:
+        """Let go of the request's bytes and tensors: a settled job needs them no more."""
+        self.inputs = None
+        self.prepare = self.advance = self.finish = _settled
 
     def outcome(self) -> Any:
         """The result, or raises what went wrong."""

@@ -42,6 +42,7 @@ class Lane:
         self.queued = 0
         self.running = 0
         self.steps_pending = 0
+        self.holds = 0
         self._heap: list[tuple[float, int, Job]] = []
 
     @property
@@ -49,10 +50,13 @@ class Lane:
         """Samples that were admitted and are not settled."""
         return self.queued + self.running
 
-    def step_s(self) -> float:
-        """Seconds of one worker for one step of one sample, when the lane is busy."""
-        batch = self.cost.paying_batch(self.batch_cap)
-        return self.cost.seconds(batch) / batch
+    def work_s(self, steps: int, jobs: int) -> float:
+        """Seconds of one worker for so many steps, shared by so many jobs, batched as they pay."""
+        if steps == 0:
+            return 0.0
+        batch = self.cost.paying_batch(min(jobs, self.batch_cap))
+        full, rest = divmod(steps, batch)
+        return full * self.cost.seconds(batch) + self.cost.seconds(rest)
 
     def push(self, job: Job, now: float) -> None:
         job.state = State.QUEUED
@@ -68,11 +72,14 @@ class Lane:
             heapq.heappop(self._heap)
         return self._heap[0][0] if self._heap else None
 
-    def pop(self, now: float) -> Job | None:
-        """The most urgent job, now running; None when no job waits."""
-        if self.urgency() is None:
-            return None
+    def head(self) -> Job | None:
+        """The most urgent job; None when no job waits."""
+        return None if self.urgency() is None else self._heap[0][2]
+
+    def pop(self, now: float) -> Job:
+        """The most urgent job, now running."""
         job = heapq.heappop(self._heap)[2]
+        assert job.state is State.QUEUED, "a job is popped after a look at the head"
         job.state = State.RUNNING
         job.timing.queue_s += now - job.ready_at
         self.queued -= 1
@@ -83,14 +90,16 @@ class Lane:
         """Every job in the queue, in no order."""
         return [job for _, _, job in self._heap if job.state is State.QUEUED]
 
-    def forget(self, job: Job) -> None:
+    def forget(self, job: Job, now: float) -> None:
         """Count a job out that is settled."""
         if job.state is State.QUEUED:
+            job.timing.queue_s += now - job.ready_at
             self.queued -= 1
         elif job.state is State.RUNNING:
             self.running -= 1
         self.steps_pending -= job.steps_left
         job.state = State.DONE
+        job.release()
         if len(self._heap) > 2 * self.queued + 64:  # what was forgotten must not hold memory
             self._heap = [entry for entry in self._heap if entry[2].state is State.QUEUED]
             heapq.heapify(self._heap)

@@ -1,0 +1,144 @@
+"""The application: every room of the house, put together."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import importlib.metadata
+from collections.abc import AsyncIterator
+from pathlib import Path
+
+from fastapi import FastAPI
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.responses import FileResponse, Response
+from starlette.staticfiles import StaticFiles
+
+from service.bundle import open_repository
+from service.engine.device import Device
+from service.errors import PanoptesError
+from service.protocols.envelope import Envelope
+from service.protocols.health import health_router
+from service.protocols.models import models_router
+from service.protocols.problems import plain_problem, problem_of, problem_response
+from service.protocols.rest import add_task
+from service.protocols.serving import Serving
+from service.registry import Registry
+from service.settings import Settings
+from service.tasks import IMAGE_TASKS, check_manifest
+from service.telemetry.metrics import LaneGauges, Metrics
+from service.telemetry.traces import NoTracer, OtlpTracer, Tracer
+
+WEB = Path(__file__).parent / "web"
+VERSION = importlib.metadata.version("panoptes")
+
+DESCRIPTION = """One server that sees and paints. POST an image, get a typed answer, or a picture
+of it.
+
+Send the image's bytes, multipart/form-data with one or many, or JSON with base64. `Accept` chooses
+the form of the answer. `X-Deadline-Ms` says how long the answer is of use: a request that cannot be
+answered in time is refused at once, with 429 and `Retry-After`. Errors are RFC 9457 problems."""
+
+
+def create_app(settings: Settings | None = None) -> FastAPI:
+    """The ASGI application. Threads start, and models load, in its lifespan."""
+    serving = _serving(settings or Settings())
+    app = FastAPI(
+        title="Panoptes",
+        version=VERSION,
+        description=DESCRIPTION,
+        license_info={"name": "Apache-2.0", "identifier": "Apache-2.0"},
+        lifespan=_lifespan,
+        # Their pages fetch scripts from elsewhere. /openapi.json is there for any viewer.
+        docs_url=None,
+        redoc_url=None,
+    )
+    app.state.serving = serving
+    for task in IMAGE_TASKS:  # first, since routes are tried in order
+        add_task(app.router, task, serving)
+    app.include_router(models_router(serving))
+    app.include_router(health_router(serving))
+    _add_page(app)
+    app.add_middleware(Envelope, serving=serving)
+    app.add_exception_handler(PanoptesError, _on_error)
+    app.add_exception_handler(HTTPException, _on_http_error)
+    app.add_exception_handler(RequestValidationError, _on_invalid)
+    return app
+
+
+def _serving(settings: Settings) -> Serving:
+    tracer: Tracer = NoTracer()
+    if settings.otlp_endpoint:
+        tracer = OtlpTracer(settings.otlp_endpoint, version=VERSION)
+    metrics = Metrics(lambda: _gauges(device))
+    device = Device("cpu", workers=settings.workers, observer=metrics)
+    registry = Registry(
+        [open_repository(where, settings.cache_dir) for where in settings.repositories],
+        device,
+        queue_capacity=settings.queue_capacity,
+        default_models=settings.default_models,
+        check=check_manifest,
+    )
+    return Serving(settings, device, registry, metrics, tracer)
+
+
+@contextlib.asynccontextmanager
+async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
+    serving: Serving = app.state.serving
+    serving.device.start()
+    # In the background: /livez and /models answer while models load.
+    loading = asyncio.create_task(serving.registry.rescan())
+    try:
+        yield
+    finally:
+        loading.cancel()
+        with contextlib.suppress(asyncio.CancelledError):
+            await loading
+        await asyncio.to_thread(serving.device.stop, drain_s=serving.settings.drain_s)
+        serving.tracer.close()
+
+
+def _gauges(device: Device) -> dict[str, LaneGauges]:
+    scheduler = device.scheduler
+    return {
+        lane.name: LaneGauges(lane.queued, lane.running, scheduler.wait_s(lane))
+        for lane in scheduler.lanes
+    }
+
+
+def _add_page(app: FastAPI) -> None:
+    @app.get("/", include_in_schema=False)
+    async def page() -> FileResponse:
+        return FileResponse(WEB / "index.html", headers=PAGE_HEADERS)
+
+    app.mount("/web", StaticFiles(directory=WEB), name="web")
+
+
+PAGE_HEADERS = {
+    # The page shows pictures that it made itself and talks to its own server, nothing else.
+    "Content-Security-Policy": (
+        "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
+        "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
+    ),
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
+
+
+async def _on_error(request: Request, error: Exception) -> Response:
+    return problem_response(problem_of(error, request.state.request_id), error)
+
+
+async def _on_http_error(request: Request, error: Exception) -> Response:
+    assert isinstance(error, HTTPException)
+    return problem_response(
+        plain_problem(error.status_code, error.detail, request.state.request_id)
+    )
+
+
+async def _on_invalid(request: Request, error: Exception) -> Response:
+    assert isinstance(error, RequestValidationError)
+    first = error.errors()[0]
+    detail = f"{'.'.join(str(part) for part in first['loc'])}: {first['msg'].lower()}"
+    return problem_response(plain_problem(422, detail, request.state.request_id))

@@ -1,0 +1,65 @@
+"""`panoptes models`: look at bundles without a server."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+from rich.table import Table
+
+from service.settings import STARTER_PACK
+
+app = typer.Typer(help="Look at bundles without a server.", no_args_is_help=True)
+
+Repositories = Annotated[
+    list[str] | None, typer.Argument(help="Folders or URLs with bundles [the starter pack]")
+]
+
+
+@app.command("list")
+def list_bundles(repositories: Repositories = None) -> None:
+    """Say what is in repositories, as far as the manifests tell."""
+    from service.bundle import BundleError, open_repository, read_manifest
+    from service.settings import Settings
+
+    table = Table("model", "task", "MB", "quality", "summary", box=None, pad_edge=False)
+    for location in repositories or [str(STARTER_PACK)]:
+        repository = open_repository(location, Settings().cache_dir)
+        for ref in repository.list():
+            try:
+                manifest, _ = read_manifest(repository.fetch(ref))
+            except BundleError as error:
+                table.add_row(str(ref), "[red]broken", "", "", str(error))
+                continue
+            size_mb = sum(f.size_bytes for f in manifest.files.values()) / 1e6
+            quality = ", ".join(f"{q.metric} {q.value:.4g}" for q in manifest.quality)
+            table.add_row(str(ref), manifest.task, f"{size_mb:.1f}", quality, manifest.summary)
+    Console().print(table)
+
+
+@app.command()
+def check(
+    folder: Annotated[Path, typer.Argument(help="The bundle: a folder with a manifest.json")],
+) -> None:
+    """Check a bundle as the server does: its hashes, its task, its golden outputs."""
+    from service.bundle import BundleError, read_bundle
+    from service.engine.device import Device
+    from service.engine.model import load_model
+    from service.tasks import check_manifest
+
+    console = Console()
+    try:
+        bundle = read_bundle(folder)
+        check_manifest(bundle.manifest)
+        model = load_model(bundle, Device("cpu", workers=1), queue_capacity=1)
+    except BundleError as error:
+        console.print(f"[red]{folder}: {error}")
+        raise typer.Exit(1) from None
+    for role, lane in model.lanes.items():
+        console.print(
+            f"[green]ok[/] {model.ref} {role}: drift {model.drift[role]:.2g} of at most "
+            f"{bundle.manifest.graphs[role].golden_tolerance:.2g}; "
+            + ", ".join(f"batch {b} {s * 1e3:.2f} ms" for b, s in lane.cost.points().items())
+        )

@@ -1,0 +1,131 @@
+"""A model: the graphs of one bundle on one device, checked, measured and ready to answer."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import time
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from service.bundle import Bundle, BundleError, Graph, Tensors, check_golden, load_golden
+from service.engine.backends.onnxruntime import OnnxRuntimeBackend
+from service.engine.cost import CostCurve
+from service.engine.device import Device
+from service.engine.job import Job, Priority, Sample
+from service.engine.lane import Lane
+
+MEASURE_S = 0.25
+"""How long a graph may be measured at load; larger batches are learned from use."""
+
+
+@dataclass(eq=False)
+class Model:
+    """Held by the requests that use it; its lanes are closed when the last one lets go."""
+
+    bundle: Bundle
+    device: Device
+    lanes: Mapping[str, Lane]
+    drift: Mapping[str, float]
+    load_s: float
+    probes: Mapping[str, Sample]
+    """One golden input a lane."""
+    _users: int = 0
+    _unused: asyncio.Event = field(default_factory=asyncio.Event)
+
+    @property
+    def ref(self) -> str:
+        return self.bundle.manifest.ref
+
+    @contextlib.contextmanager
+    def hold(self) -> Iterator[None]:
+        """Keep the lanes open. On the event loop only, which so owns the count."""
+        self._users += 1
+        self._unused.clear()
+        try:
+            yield
+        finally:
+            self._users -= 1
+            if not self._users:
+                self._unused.set()
+
+    async def unused(self) -> None:
+        if self._users:
+            await self._unused.wait()
+
+    async def probe(self, timeout_s: float) -> None:
+        """A small real inference on every lane, through the queue; raises what went wrong."""
+        deadline = time.monotonic() + timeout_s
+        for role, lane in self.lanes.items():
+            job = Job(
+                prepare=lambda role=role: dict(self.probes[role]),  # type: ignore[misc]
+                finish=lambda outputs: None,
+                deadline=deadline,
+                priority=Priority.HIGH,
+            )
+            await self.device.run(lane, [job])
+            job.outcome()
+
+    def close(self, timeout_s: float) -> None:
+        """Finish what is queued, then give the memory back. Blocks."""
+        for lane in self.lanes.values():
+            self.device.scheduler.remove(lane, timeout_s=timeout_s)
+            lane.backend.close()
+
+
+def load_model(bundle: Bundle, device: Device, *, queue_capacity: int) -> Model:
+    """Load every graph, hold it to its golden outputs and measure it; BundleError otherwise."""
+    started = time.perf_counter()
+    backends = {
+        role: _load_graph(bundle, role, graph, device)
+        for role, graph in bundle.manifest.graphs.items()
+    }
+    drift = check_golden(bundle, lambda role, inputs: backends[role].run(inputs))
+    lanes, probes = {}, {}
+    for role, (inputs, _) in load_golden(bundle).items():
+        graph, backend = bundle.manifest.graphs[role], backends[role]
+        probes[role] = {name: value[0] for name, value in inputs.items()}
+        sample = {name: value[:1] for name, value in inputs.items()}
+        backend.widen(sample)
+        lanes[role] = Lane(
+            f"{bundle.manifest.ref}/{role}",
+            backend,
+            max_batch=graph.max_batch,
+            capacity=queue_capacity,
+            cost=_measure(backend, sample, graph.max_batch),
+        )
+    for lane in lanes.values():
+        device.scheduler.add(lane)
+    return Model(
+        bundle=bundle,
+        device=device,
+        lanes=lanes,
+        drift=drift,
+        load_s=time.perf_counter() - started,
+        probes=probes,
+    )
+
+
+def _load_graph(bundle: Bundle, role: str, graph: Graph, device: Device) -> OnnxRuntimeBackend:
+    outputs = [output.name for output in graph.outputs]
+    try:
+        return OnnxRuntimeBackend(bundle.file(graph.file), outputs=outputs, cores=device.workers)
+    except Exception as error:
+        # The runtime's own words name files and lines of its source: the first line is enough.
+        raise BundleError(f"{role!r} cannot be loaded: {str(error).splitlines()[0]}") from error
+
+
+def _measure(backend: OnnxRuntimeBackend, sample: Tensors, max_batch: int) -> CostCurve:
+    """T at batch 1, 2, 4 … as far as the time allows."""
+    curve = CostCurve()
+    batch, seconds, left_s = 1, 0.0, MEASURE_S
+    while batch <= max_batch and 2 * seconds < left_s:
+        inputs = {name: value.repeat(batch, axis=0) for name, value in sample.items()}
+        backend.run(inputs)  # the first run at a shape allocates
+        started = time.perf_counter()
+        backend.run(inputs)
+        seconds = time.perf_counter() - started
+        curve.observe_run(batch, seconds)
+        left_s -= 2 * seconds
+        batch *= 2
+    return curve

@@ -1,0 +1,106 @@
+"""What the drawings share: a page large enough to read, a font, smooth shapes."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+from functools import lru_cache
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageDraw, ImageFont
+
+from service.imaging.palette import Colour
+
+# Smaller pictures are enlarged to this, for text on them could not be read.
+MIN_LONG_SIDE_PX = 480
+_MAX_ENLARGEMENT = 16
+
+_SMOOTH = 4  # shapes are drawn this many times larger, then averaged
+
+ELLIPSIS = "…"
+
+
+@dataclass(frozen=True, slots=True)
+class Style:
+    """Sizes that suit a page, in its pixels."""
+
+    font_px: int
+    line_px: int
+    pad_px: int
+
+    @classmethod
+    def of(cls, width_px: int, height_px: int) -> Style:
+        # The root of the area, tempered so that text fits on long thin pictures too.
+        side = min(math.sqrt(width_px * height_px), 2.5 * min(width_px, height_px))
+        font_px = max(13, round(side * 0.026))
+        return cls(font_px=font_px, line_px=max(2, round(font_px / 7)), pad_px=round(font_px * 0.4))
+
+
+def readable(image: NDArray[np.uint8]) -> tuple[Image.Image, float]:
+    """The picture [H, W, 3] as a page to draw on, and how many times larger it became."""
+    page = Image.fromarray(np.ascontiguousarray(image))
+    scale = min(MIN_LONG_SIDE_PX / max(page.size), _MAX_ENLARGEMENT)
+    if scale <= 1:
+        return page, 1.0
+    size = max(1, round(page.width * scale)), max(1, round(page.height * scale))
+    return page.resize(size, Image.Resampling.BICUBIC), scale
+
+
+@lru_cache(maxsize=64)
+def font(size_px: int) -> ImageFont.FreeTypeFont:
+    """The scalable font that Pillow carries inside itself: no file and no network."""
+    loaded = ImageFont.load_default(size_px)
+    if not isinstance(loaded, ImageFont.FreeTypeFont):
+        raise RuntimeError("This Pillow was built without FreeType, so it cannot draw text.")
+    return loaded
+
+
+def shorten(text: str, face: ImageFont.FreeTypeFont, width_px: float) -> str:
+    """`text`, or as much of it as fits before an ellipsis, on one line."""
+    text = " ".join(text.split())
+    if face.getlength(text) <= width_px:
+        return text
+    low, high = 0, len(text)
+    while low < high:
+        middle = (low + high + 1) // 2
+        if face.getlength(text[:middle].rstrip() + ELLIPSIS) <= width_px:
+            low = middle
+        else:
+            high = middle - 1
+    return text[:low].rstrip() + ELLIPSIS
+
+
+def fill_rounded(
+    page: Image.Image,
+    rect: tuple[int, int, int, int],
+    radius_px: int,
+    colour: Colour,
+    opacity: float = 1.0,
+) -> None:
+    """A filled rectangle with smooth corners."""
+    left, top, right, bottom = rect
+    if right <= left or bottom <= top:
+        return
+    mask = _rounded_mask(right - left, bottom - top, radius_px)
+    if opacity < 1:
+        mask = mask.point([round(level * opacity) for level in range(256)])
+    page.paste(colour, (left, top), mask)
+
+
+@lru_cache(maxsize=256)
+def _rounded_mask(width_px: int, height_px: int, radius_px: int) -> Image.Image:
+    radius_px = min(radius_px, width_px // 2, height_px // 2)
+    mask = Image.new("L", (width_px, height_px), 255)
+    if radius_px <= 0:
+        return mask
+    side = 2 * radius_px
+    disc = Image.new("L", (side * _SMOOTH, side * _SMOOTH), 0)
+    ImageDraw.Draw(disc).ellipse((0, 0, side * _SMOOTH - 1, side * _SMOOTH - 1), fill=255)
+    disc = disc.resize((side, side), Image.Resampling.BOX)
+    for x, y in ((0, 0), (1, 0), (0, 1), (1, 1)):
+        quarter = disc.crop(
+            (x * radius_px, y * radius_px, (x + 1) * radius_px, (y + 1) * radius_px)
+        )
+        mask.paste(quarter, (x * (width_px - radius_px), y * (height_px - radius_px)))
+    return mask

@@ -1,0 +1,79 @@
+"""Around every request: its id, its metrics, its log line, its trace, and the last resort."""
+
+from __future__ import annotations
+
+import logging
+import os
+import re
+import time
+
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.protocols.problems import problem_of, problem_response
+from service.protocols.serving import Serving
+from service.telemetry import logs
+
+log = logging.getLogger("panoptes.requests")
+
+_SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
+
+
+class Envelope:
+    """ASGI middleware. A caller's own X-Request-Id is kept if it is sane."""
+
+    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+        self._app = app
+        self._serving = serving
+        self._log_requests = serving.settings.log_requests
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        started = time.perf_counter()
+        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
+        encoded = given if _SANE_ID.fullmatch(given) else os.urandom(8).hex().encode()
+        request_id = encoded.decode()
+        scope.setdefault("state", {})["request_id"] = request_id
+        token = logs.request_id.set(request_id)
+        status = 0
+
+        async def send_with_id(message: Message) -> None:
+            nonlocal status
+            if message["type"] == "http.response.start":
+                status = message["status"]
+                message["headers"] = [*message["headers"], (b"x-request-id", encoded)]
+            await send(message)
+
+        try:
+            await self._app(scope, receive, send_with_id)
+        except Exception as error:
+            log.exception("unexpected error")
+            if not status:
+                response = problem_response(problem_of(error, request_id))
+                await response(scope, receive, send_with_id)
+        finally:
+            logs.request_id.reset(token)
+            self._tell(scope, request_id, status, time.perf_counter() - started)
+
+    def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+        # The route, not the path: a path that anyone may invent must not become a metric.
+        route = getattr(scope.get("route"), "path", "(none)")
+        self._serving.metrics.request(route, status, seconds)
+        if timings := scope["state"].get("timings"):
+            self._serving.tracer.request(
+                route=route,
+                request_id=request_id,
+                status=status,
+                seconds=seconds,
+                headers={k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]},
+                samples=timings,
+            )
+        if self._log_requests == "all" or (self._log_requests == "failed" and status >= 500):
+            log.info(
+                "%s %s %d",
+                scope["method"],
+                scope["path"],
+                status,
+                extra={"request_id": request_id, "ms": round(seconds * 1e3, 1)},
+            )

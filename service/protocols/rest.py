@@ -1,0 +1,230 @@
+"""The native dialect: POST /<task> with images, answered as typed JSON or as a picture."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Coroutine, Sequence
+from typing import Annotated, Any
+
+import orjson
+from fastapi import APIRouter, Query
+from fastapi.routing import APIRoute
+from pydantic import BaseModel, Field, ValidationError, create_model
+from starlette.requests import Request
+from starlette.responses import Response
+
+from service.engine.job import Job, Timing
+from service.errors import NotAcceptableError, PanoptesError
+from service.protocols.body import read_images
+from service.protocols.negotiate import choose_form
+from service.protocols.problems import MEDIA_TYPE as PROBLEM_TYPE
+from service.protocols.problems import Problem, option_error, problem_of, problem_response
+from service.protocols.serving import Serving, deadline_of, run_while_connected
+from service.tasks.task import MEDIA_TYPES, ImageCall, ImageTask
+
+Handler = Callable[[Request], Coroutine[Any, Any, Response]]
+
+
+class FailedImage(BaseModel):
+    """In the place of an image, among several, that has no answer."""
+
+    error: Problem
+
+
+def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> None:
+    """POST /<task>, documented by the task's own types.
+
+    The route answers through `TaskEndpoint` and not through FastAPI's parsing of parameters,
+    which would cost as much as all the rest of a small model's request.
+    """
+    endpoint = TaskEndpoint(task, serving)
+
+    class Route(APIRoute):
+        def get_route_handler(self) -> Handler:
+            return endpoint
+
+    options = Annotated[task.options, Query()]
+
+    async def documented(options: options) -> None:  # type: ignore[valid-type]
+        """Never called: its signature is the documentation."""
+
+    router.add_api_route(
+        f"/{task.name}",
+        documented,
+        methods=["POST"],
+        operation_id=task.name,
+        summary=task.summary,
+        description=task.description,
+        tags=["tasks"],
+        response_model=_answer_model(task),
+        responses=_documented_responses(task),
+        openapi_extra={"requestBody": _documented_body(task)},
+        route_class_override=Route,
+    )
+
+
+class TaskEndpoint:
+    """One task over HTTP: body to jobs, jobs through the engine, outcomes to the answer."""
+
+    def __init__(self, task: ImageTask[Any, Any], serving: Serving) -> None:
+        self._task = task
+        self._serving = serving
+        self._no_options = task.options()
+
+    async def __call__(self, request: Request) -> Response:
+        try:
+            return await self._answer(request)
+        except PanoptesError as error:
+            return problem_response(problem_of(error, request.scope["state"]["request_id"]), error)
+
+    async def _answer(self, request: Request) -> Response:
+        arrived = time.monotonic()
+        serving, settings = self._serving, self._serving.settings
+        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        body = await read_images(
+            request.receive,
+            headers,
+            max_bytes=settings.max_body_bytes,
+            max_images=settings.max_images,
+        )
+        options = self._options(request, body.options)
+        form = choose_form(headers.get(b"accept", b""), options.format, self._task.formats)
+        if form != "json" and len(body.images) > 1:
+            raise NotAcceptableError(
+                f"{form} answers for one image; ask for JSON or send them singly"
+            )
+        model = serving.registry.find(self._task.name, options.model)
+        default_ms = int(model.bundle.manifest.defaults.get("deadline_ms", settings.deadline_ms))
+        deadline = deadline_of(arrived, headers.get(b"x-deadline-ms"), default_ms)
+        limits = serving.limits
+        jobs = []
+        for image in body.images:
+            call = ImageCall(self._task, model, image, options, form, limits)
+            jobs.append(Job(prepare=call.prepare, finish=call.finish, deadline=deadline))
+        with model.hold():
+            lane = model.lanes[self._task.name]
+            await run_while_connected(model.device, lane, jobs, request.receive)
+        request_id = request.scope["state"]["request_id"]
+        timings = [job.timing for job in jobs]
+        request.scope["state"]["timings"] = timings
+        if form == "json":
+            content = orjson.dumps(
+                {"model": model.ref, "images": _each_or_raise(jobs, request_id)},
+                option=orjson.OPT_SERIALIZE_NUMPY,
+            )
+        else:
+            content = jobs[0].outcome()
+        return Response(
+            content,
+            headers={
+                "server-timing": server_timing(timings),
+                "x-model": model.ref,
+                "x-model-digest": model.bundle.digest,
+            },
+            media_type=MEDIA_TYPES[form],
+        )
+
+    def _options(self, request: Request, in_body: dict[str, Any]) -> Any:
+        """The options in the query and in the body; the body's win."""
+        if not request.scope["query_string"] and not in_body:
+            return self._no_options
+        try:
+            return self._task.options.model_validate({**request.query_params, **in_body})
+        except ValidationError as error:
+            raise option_error(error) from None
+
+
+def _each_or_raise(jobs: Sequence[Job], request_id: str) -> list[Any]:
+    """Every image's answer. Among several an image fails alone; if all do, the request does."""
+    if all(job.error is not None for job in jobs):
+        jobs[0].outcome()
+    return [
+        {"error": problem_of(job.error, request_id).model_dump()} if job.error else job.result
+        for job in jobs
+    ]
+
+
+def server_timing(timings: Sequence[Timing]) -> str:
+    """Of several images the slowest of each phase, since they ran side by side."""
+    if len(timings) == 1:
+        worst = timings[0]
+    else:
+        worst = Timing(
+            queue_s=max(t.queue_s for t in timings),
+            prepare_s=max(t.prepare_s for t in timings),
+            run_s=max(t.run_s for t in timings),
+            finish_s=max(t.finish_s for t in timings),
+            largest_batch=max(t.largest_batch for t in timings),
+        )
+    return (
+        f"queue;dur={worst.queue_s * 1e3:.3f}, decode;dur={worst.prepare_s * 1e3:.3f}, "
+        f"run;dur={worst.run_s * 1e3:.3f}, render;dur={worst.finish_s * 1e3:.3f}, "
+        f'batch;desc="{worst.largest_batch}"'
+    )
+
+
+# -- documentation
+
+
+def _answer_model(task: ImageTask[Any, Any]) -> type[BaseModel]:
+    return create_model(
+        f"{task.answer.__name__}Answer",
+        model=(str, Field(description="The model and version that answered")),
+        images=(list[task.answer | FailedImage], Field(description="In the order sent")),  # type: ignore[name-defined]
+    )
+
+
+def _documented_body(task: ImageTask[Any, Any]) -> dict[str, Any]:
+    binary = {"type": "string", "format": "binary"}
+    base64 = {"type": "string", "contentEncoding": "base64"}
+    return {
+        "required": True,
+        "content": {
+            "image/*": {"schema": binary},
+            "multipart/form-data": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"image": {"type": "array", "items": binary}},
+                    "required": ["image"],
+                }
+            },
+            "application/json": {
+                "schema": {
+                    "type": "object",
+                    "properties": {"image": base64, "images": {"type": "array", "items": base64}},
+                },
+                "examples": {"one red pixel": {"value": {"image": _ONE_RED_PIXEL}}},
+            },
+        },
+    }
+
+
+def _documented_responses(task: ImageTask[Any, Any]) -> dict[int | str, dict[str, Any]]:
+    example = {"model": "name:1", "images": [task.example]}
+    problems: dict[int | str, str] = {
+        400: "Not an image, or a malformed body",
+        404: "No such model",
+        406: "No answer in an accepted form",
+        413: "Too large",
+        415: "A format that is not read",
+        422: "An option out of its range",
+        429: "Too busy: see Retry-After",
+        503: "Not ready, or stopping",
+        504: "The deadline passed",
+    }
+    pictures: dict[str, Any] = {MEDIA_TYPES[f]: {} for f in task.formats if f != "json"}
+    return {
+        200: {
+            "description": "The answer",
+            "content": {"application/json": {"example": example}, **pictures},
+        },
+        **{
+            status: {"description": text, "content": {PROBLEM_TYPE: {}}, "model": Problem}
+            for status, text in problems.items()
+        },
+    }
+
+
+_ONE_RED_PIXEL = (
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
+)

@@ -1,0 +1,66 @@
+"""What every protocol needs to answer: the models, the limits, and whom to tell."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from starlette.types import Receive
+
+from service.engine.device import Device
+from service.engine.job import Job
+from service.engine.lane import Lane
+from service.errors import InvalidOptionError
+from service.imaging import ImageLimits
+from service.registry import Registry
+from service.settings import Settings
+from service.telemetry.metrics import Metrics
+from service.telemetry.traces import Tracer
+
+MAX_DEADLINE_MS = 3_600_000
+
+
+@dataclass
+class Serving:
+    settings: Settings
+    device: Device
+    registry: Registry
+    metrics: Metrics
+    tracer: Tracer
+    draining: bool = False
+
+    @property
+    def limits(self) -> ImageLimits:
+        return ImageLimits(
+            max_bytes=self.settings.max_image_bytes, max_pixels=self.settings.max_image_pixels
+        )
+
+
+def deadline_of(arrived: float, header: bytes | None, default_ms: int) -> float:
+    """When the answer is due on the monotonic clock, of `X-Deadline-Ms` or the default."""
+    if header is None:
+        return arrived + default_ms / 1e3
+    if not header.isdigit() or not 0 < int(header) <= MAX_DEADLINE_MS:
+        raise InvalidOptionError(
+            f"X-Deadline-Ms: a whole number of milliseconds from 1 to {MAX_DEADLINE_MS}"
+        )
+    return arrived + int(header) / 1e3
+
+
+async def run_while_connected(
+    device: Device, lane: Lane, jobs: Sequence[Job], receive: Receive
+) -> None:
+    """Run the jobs; a client that goes away takes with it those that have not run."""
+
+    async def watch() -> None:
+        while (await receive())["type"] != "http.disconnect":
+            pass
+        for job in jobs:
+            device.scheduler.cancel(lane, job)
+
+    watcher = asyncio.get_running_loop().create_task(watch())
+    try:
+        await device.run(lane, jobs)
+    finally:
+        watcher.cancel()

@@ -1,0 +1,202 @@
+"""Which models the server has: loading, unloading and finding them while it serves."""
+
+from __future__ import annotations
+
+import asyncio
+import ctypes
+import gc
+import logging
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+from service.bundle import (
+    BundleError,
+    BundleRef,
+    Manifest,
+    Repository,
+    parse_ref,
+    read_bundle,
+)
+from service.engine.device import Device
+from service.engine.model import Model, load_model
+from service.errors import InvalidOptionError, NotFoundError, UnavailableError
+
+log = logging.getLogger(__name__)
+
+State = Literal["loading", "ready", "failed", "unloading", "unloaded"]
+
+
+@dataclass(frozen=True)
+class Entry:
+    """One version that some repository has, and what became of it."""
+
+    ref: BundleRef
+    repository: Repository
+    state: State
+    reason: str = ""
+    model: Model | None = None
+
+
+class Registry:
+    """Owned by the event loop: every change of an entry happens there, loading in a thread.
+
+    A bundle that cannot be served is kept with its reason and does not stop the others.
+    """
+
+    def __init__(
+        self,
+        repositories: Sequence[Repository],
+        device: Device,
+        *,
+        queue_capacity: int,
+        default_models: Mapping[str, str],
+        check: Callable[[Manifest], None],
+    ) -> None:
+        self._repositories = repositories
+        self._device = device
+        self._queue_capacity = queue_capacity
+        self._default_models = default_models
+        self._check = check
+        self._entries: dict[BundleRef, Entry] = {}
+        self._changing = asyncio.Lock()
+        self.first_scan = asyncio.Event()
+        self.problems: list[str] = []
+
+    # -- finding
+
+    def find(self, task: str, wanted: str | None) -> Model:
+        """The model that `wanted` (name or name:version) means, or the task's default."""
+        if wanted is None:
+            wanted = self._default_models.get(task)
+        name, version = (None, None) if wanted is None else _parse(wanted)
+        models = [
+            model
+            for model in self.ready()
+            if model.bundle.manifest.task == task
+            and (name is None or model.bundle.manifest.name == name)
+            and (version is None or model.bundle.manifest.version == version)
+        ]
+        if not models:
+            raise self._why_not(task, wanted)
+        # The first name in the alphabet, and of it the newest version.
+        return min(models, key=lambda m: (m.bundle.manifest.name, -m.bundle.manifest.version))
+
+    def ready(self) -> Iterator[Model]:
+        return (entry.model for entry in self._entries.values() if entry.model is not None)
+
+    def entries(self) -> list[Entry]:
+        return sorted(self._entries.values(), key=lambda entry: entry.ref)
+
+    def versions(self, name: str) -> list[Entry]:
+        return [entry for entry in self.entries() if entry.ref.name == name]
+
+    # -- changing
+
+    async def rescan(self) -> None:
+        """Load the versions that are new, and unload those that are no longer there."""
+        async with self._changing:
+            found = await asyncio.to_thread(self._list)
+            for ref, repository in found.items():
+                entry = self._entries.get(ref)
+                if entry is None or entry.state == "failed":
+                    await self._load(ref, repository)
+            for ref in [ref for ref in self._entries if ref not in found]:
+                await self._unload(ref)
+                del self._entries[ref]
+            self.first_scan.set()
+
+    async def load(self, name: str, version: int) -> Entry:
+        """Load one version, again if it was unloaded or had failed."""
+        async with self._changing:
+            found = await asyncio.to_thread(self._list)
+            ref = BundleRef(name, version)
+            if ref not in found:
+                raise NotFoundError(f"no repository has {ref}")
+            if (entry := self._entries.get(ref)) is None or entry.model is None:
+                await self._load(ref, found[ref])
+            return self._entries[ref]
+
+    async def unload(self, name: str, version: int) -> Entry:
+        """Let requests under way finish, then give the memory back. It stays unloaded."""
+        async with self._changing:
+            ref = BundleRef(name, version)
+            if ref not in self._entries:
+                raise NotFoundError(f"there is no {ref}")
+            await self._unload(ref)
+            return self._entries[ref]
+
+    # --
+
+    def _list(self) -> dict[BundleRef, Repository]:
+        found: dict[BundleRef, Repository] = {}
+        self.problems = []
+        for repository in self._repositories:
+            try:
+                for ref in repository.list():
+                    found.setdefault(ref, repository)
+            except BundleError as error:
+                self.problems.append(str(error))
+                log.error("%s", error)
+        return found
+
+    async def _load(self, ref: BundleRef, repository: Repository) -> None:
+        self._entries[ref] = Entry(ref, repository, "loading")
+        try:
+            model = await asyncio.to_thread(self._load_now, ref, repository)
+        except BundleError as error:
+            self._entries[ref] = Entry(ref, repository, "failed", str(error))
+            log.error("%s is not served: %s", ref, error)
+        except Exception:
+            self._entries[ref] = Entry(ref, repository, "failed", "an unexpected error; see logs")
+            log.exception("%s is not served", ref)
+        else:
+            self._entries[ref] = Entry(ref, repository, "ready", model=model)
+            log.info("%s is ready after %.2f s", ref, model.load_s)
+
+    def _load_now(self, ref: BundleRef, repository: Repository) -> Model:
+        bundle = read_bundle(repository.fetch(ref))
+        if bundle.manifest.ref != str(ref):
+            raise BundleError(f"its manifest says that it is {bundle.manifest.ref}")
+        self._check(bundle.manifest)
+        return load_model(bundle, self._device, queue_capacity=self._queue_capacity)
+
+    async def _unload(self, ref: BundleRef) -> None:
+        entry = self._entries[ref]
+        if entry.model is None:
+            return
+        # Without its model the entry is no longer found: only those who hold it still use it.
+        self._entries[ref] = Entry(ref, entry.repository, "unloading")
+        started = time.perf_counter()
+        await entry.model.unused()
+        await asyncio.to_thread(entry.model.close, timeout_s=60.0)
+        self._entries[ref] = Entry(ref, entry.repository, "unloaded")
+        del entry
+        await asyncio.to_thread(_give_memory_back)
+        log.info("%s is unloaded after %.2f s", ref, time.perf_counter() - started)
+
+    def _why_not(self, task: str, wanted: str | None) -> Exception:
+        if not self.first_scan.is_set():
+            return UnavailableError("models are being loaded")
+        names = sorted({m.ref for m in self.ready() if m.bundle.manifest.task == task})
+        if wanted is None:
+            return NotFoundError(f"no model for {task} is loaded; see /models")
+        return NotFoundError(
+            f"no model {wanted!r} for {task} is ready; there is {', '.join(names) or 'none'}"
+        )
+
+
+def _parse(wanted: str) -> tuple[str, int | None]:
+    try:
+        return parse_ref(wanted)
+    except ValueError as error:
+        raise InvalidOptionError(f"model: {error}") from None
+
+
+def _give_memory_back() -> None:
+    """Freed pages go back to the system, not only to the allocator."""
+    gc.collect()
+    if sys.platform == "linux":
+        ctypes.CDLL(None).malloc_trim(0)

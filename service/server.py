@@ -1,0 +1,76 @@
+"""The process: uvicorn with a drain that load balancers can see."""
+
+from __future__ import annotations
+
+import asyncio
+import signal
+from collections.abc import Callable, Coroutine
+from types import FrameType
+
+import uvicorn
+from fastapi import FastAPI
+
+from service.protocols.serving import Serving
+from service.settings import Settings
+
+
+class DrainingServer(uvicorn.Server):
+    """On SIGTERM: /readyz turns 503, service goes on for the notice, then what is left finishes.
+
+    A second signal ends it at once. SIGHUP rescans the repositories.
+    """
+
+    def __init__(
+        self, config: uvicorn.Config, serving: Serving, on_ready: Callable[[str], None]
+    ) -> None:
+        super().__init__(config)
+        self._serving = serving
+        self._on_ready = on_ready
+        self._tasks: set[asyncio.Task[None]] = set()
+
+    async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        await super().startup(sockets)  # type: ignore[arg-type]
+        if hasattr(signal, "SIGHUP"):
+            loop = asyncio.get_running_loop()
+            rescan = self._serving.registry.rescan
+            loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(rescan()))
+        if self.started:
+            self._spawn(self._announce())
+
+    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+        if self._serving.draining or not self._serving.settings.drain_notice_s:
+            self._serving.draining = True
+            super().handle_exit(sig, frame)
+            return
+        self._serving.draining = True
+        # A signal handler runs between any two bytecodes: what follows belongs on the loop.
+        loop = asyncio.get_running_loop()
+        loop.call_later(self._serving.settings.drain_notice_s, super().handle_exit, sig, None)
+
+    async def _announce(self) -> None:
+        await self._serving.registry.first_scan.wait()
+        host, port = self.servers[0].sockets[0].getsockname()[:2]  # with port 0 the system chose
+        here = host in ("127.0.0.1", "0.0.0.0", "::1", "::")
+        self._on_ready(f"http://{'localhost' if here else host}:{port}")
+
+    def _spawn(self, work: Coroutine[None, None, None]) -> None:
+        task = asyncio.get_running_loop().create_task(work)
+        self._tasks.add(task)
+        task.add_done_callback(self._tasks.discard)
+
+
+def make_server(
+    app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None]
+) -> DrainingServer:
+    """`on_ready` hears the server's URL once it listens and its models are loaded."""
+    config = uvicorn.Config(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_config=None,
+        access_log=False,
+        server_header=False,
+        date_header=False,
+        timeout_graceful_shutdown=int(settings.drain_s) + 1,
+    )
+    return DrainingServer(config, app.state.serving, on_ready)

@@ -1,0 +1,63 @@
+"""Every setting of the server, from `PANOPTES_…` in the environment, read once at start."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Literal
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+STARTER_PACK = Path(__file__).parent / "starter"
+
+
+def _usable_cores() -> int:
+    # A container's CPU mask, not the host's count.
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+class Settings(BaseSettings):
+    """The command line sets the same names; it wins over the environment."""
+
+    model_config = SettingsConfigDict(env_prefix="PANOPTES_", frozen=True, extra="forbid")
+
+    # Where it listens
+    host: str = "127.0.0.1"
+    port: int = Field(default=8000, ge=0, le=65535)
+
+    # What it serves
+    repositories: tuple[str, ...] = (str(STARTER_PACK),)
+    """Folders or URLs with bundles, as <model>/<version>/. Written as a JSON list."""
+    default_models: dict[str, str] = {}
+    """Task to the model that answers when a request names none, such as {"classify": "mine"}."""
+    cache_dir: Path = Path("~/.cache/panoptes/bundles").expanduser()
+    admin: bool = False
+    """Whether POST /models/… may load and unload. SIGHUP rescans the repositories either way."""
+
+    # How it computes
+    workers: int = Field(default_factory=_usable_cores, ge=1)
+    queue_capacity: int = Field(default=256, ge=1)
+    """Samples that may wait for one model before requests are refused with 429."""
+    deadline_ms: int = Field(default=30_000, ge=1)
+    """Of a request that sets none with X-Deadline-Ms, where the model's bundle sets none either."""
+
+    # What it accepts
+    max_body_bytes: int = Field(default=64 << 20, ge=1)
+    max_image_bytes: int = Field(default=32 << 20, ge=1)
+    max_image_pixels: int = Field(default=64_000_000, ge=1)
+    max_images: int = Field(default=64, ge=1)
+    """Images in one request."""
+
+    # How it stops
+    drain_notice_s: float = Field(default=0.0, ge=0.0)
+    """After SIGTERM, how long to go on serving with /readyz at 503 before draining."""
+    drain_s: float = Field(default=30.0, ge=0.0)
+    """How long requests under way may take to finish."""
+
+    # What it tells
+    log_format: Literal["text", "json"] = "text"
+    log_level: Literal["debug", "info", "warning", "error"] = "info"
+    log_requests: Literal["all", "failed", "none"] = "failed"
+    otlp_endpoint: str | None = None
+    """Where to send OpenTelemetry traces over HTTP; none are made without it."""

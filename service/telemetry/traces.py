@@ -1,0 +1,113 @@
+"""OpenTelemetry traces when an endpoint is configured, nothing otherwise.
+
+The only file that imports opentelemetry, and only when asked to.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Mapping, Sequence
+from typing import Protocol
+
+from service.engine.job import Timing
+
+
+class Tracer(Protocol):
+    """Records one request and, inside it, the phases of each of its samples."""
+
+    def request(
+        self,
+        *,
+        route: str,
+        request_id: str,
+        status: int,
+        seconds: float,
+        headers: Mapping[str, str],
+        samples: Sequence[Timing],
+    ) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class NoTracer:
+    """The null tracer."""
+
+    def request(
+        self,
+        *,
+        route: str,
+        request_id: str,
+        status: int,
+        seconds: float,
+        headers: Mapping[str, str],
+        samples: Sequence[Timing],
+    ) -> None: ...
+
+    def close(self) -> None: ...
+
+
+class OtlpTracer:
+    """Sends spans in batches from a thread of its own; continues the caller's `traceparent`."""
+
+    def __init__(self, endpoint: str, *, version: str) -> None:
+        from opentelemetry.exporter.otlp.proto.http.trace_exporter import OTLPSpanExporter
+        from opentelemetry.sdk.resources import Resource
+        from opentelemetry.sdk.trace import TracerProvider
+        from opentelemetry.sdk.trace.export import BatchSpanProcessor
+        from opentelemetry.trace.propagation.tracecontext import TraceContextTextMapPropagator
+
+        resource = Resource.create({"service.name": "panoptes", "service.version": version})
+        self._provider = TracerProvider(resource=resource)
+        self._provider.add_span_processor(BatchSpanProcessor(OTLPSpanExporter(endpoint)))
+        self._tracer = self._provider.get_tracer("panoptes")
+        self._propagator = TraceContextTextMapPropagator()
+
+    def request(
+        self,
+        *,
+        route: str,
+        request_id: str,
+        status: int,
+        seconds: float,
+        headers: Mapping[str, str],
+        samples: Sequence[Timing],
+    ) -> None:
+        from opentelemetry.trace import SpanKind, set_span_in_context
+
+        end = time.time_ns()
+        span = self._tracer.start_span(
+            f"POST {route}",
+            context=self._propagator.extract(headers),
+            kind=SpanKind.SERVER,
+            start_time=end - _ns(seconds),
+            attributes={
+                "http.route": route,
+                "http.response.status_code": status,
+                "panoptes.request_id": request_id,
+            },
+        )
+        inside = set_span_in_context(span)
+        for timing in samples:
+            moment = end - _ns(timing.queue_s + timing.prepare_s + timing.run_s + timing.finish_s)
+            for name, took in (
+                ("queue", timing.queue_s),
+                ("decode", timing.prepare_s),
+                ("run", timing.run_s),
+                ("render", timing.finish_s),
+            ):
+                phase = self._tracer.start_span(
+                    name,
+                    context=inside,
+                    start_time=moment,
+                    attributes={"panoptes.batch": timing.largest_batch} if name == "run" else {},
+                )
+                moment += _ns(took)
+                phase.end(moment)
+        span.end(end)
+
+    def close(self) -> None:
+        self._provider.shutdown()
+
+
+def _ns(seconds: float) -> int:
+    return int(seconds * 1e9)
