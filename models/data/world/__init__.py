@@ -1,7 +1,7 @@
 """The tabletop world: endless pictures of named solids, with every ground truth, from a seed."""
 
 from models.data.world.cache import CachedWorld, default_root, open_world
-from models.data.world.captions import VOCABULARY, caption_scenes
+from models.data.world.captions import caption_scenes
 from models.data.world.columns import LineColumn, ShardedArray
 from models.data.world.composing import compose_scenes
 from models.data.world.names import (
@@ -18,6 +18,7 @@ from models.data.world.names import (
 from models.data.world.scenes import Scenes
 from models.data.world.spec import CLOSE_UP, SPLITS, TABLETOP, TRUTHS, SceneSpec, WorldSpec
 from models.data.world.views import Truth, Views, render_views
+from models.data.world.vocabulary import VOCABULARY
 
 __all__ = [
     "CLASS_NAMES",

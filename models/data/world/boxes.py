@@ -5,13 +5,13 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-# An object that shows less of the image than 30 pixels of 128 x 128 has no box and no name in the caption.
+# An object that shows less than 30 pixels of 128 x 128 has no box, and no caption names it.
 _LEAST_SHARE = 30 / 128**2
 
 
 @dataclass(frozen=True)
 class Boxes:
-    """The visible objects of each scene, first those with low numbers; K - count rows of padding follow."""
+    """The visible objects of each scene in order of their ids, then K - count rows of padding."""
 
     xyxy_px: Tensor  # [B, K, 4] float32, pixel edges: 0 0 W H is the whole image; zero where padded
     instance: (

@@ -49,7 +49,8 @@ class CachedWorld:
         instances [N, H, W] uint8 (0 none, 1 + k object k); classes [N, H, W] uint8 (CLASS_NAMES);
         boxes [N, K, 4] float32 xyxy px, padded, with box_count [N], box_instance [N, K],
         box_shape, box_colour, box_material [N, K] int64 (-1 where padded);
-        captions, a sequence of N strings; camera [N, 4] float32: focal px, centre x and y px, baseline m.
+        camera [N, 4] float32: focal length px, centre x and y px, baseline m;
+        captions, a sequence of N strings.
         """
         shards = [self.folder / _shard_name(self.spec, i) for i in range(self.spec.shards)]
         for suffix, opened in ((".npy", ShardedArray), (".jsonl", LineColumn)):

@@ -10,7 +10,7 @@ import numpy.typing as npt
 
 
 class ShardedArray:
-    """A read-only array [N, ...] laid end to end over .npy files, none of which is read before it is needed.
+    """A read-only array [N, ...] laid end to end over .npy files, each read as it is needed.
 
     Indexing follows numpy along the first axis (an int, a slice, an array of ints or bools), and
     `np.asarray(column)` reads the whole of it into memory.

@@ -1,4 +1,4 @@
-"""From a spec, a seed and scene numbers to scenes: what stands where, the light, the room, the camera."""
+"""From a spec, a seed and scene numbers to scenes: objects, light, room and camera."""
 
 import math
 
@@ -16,9 +16,11 @@ from models.data.world.vectors import normalise
 _DEGREE = math.pi / 180
 _ROOM_BETWEEN = 0.05  # metres between the round footprints of two objects
 _TRIES = 24
+_TWINS = 0.3  # the share of objects that take after an earlier one
 
-# Half extents along x, y, z per unit of scale, from the stockiest to the slenderest of its kind. They keep
-# the kinds apart: cones are taller than wide and pyramids wider than tall, capsules and prisms lie.
+# Half extents along x, y, z per unit of scale, from the stockiest to the slenderest of its kind.
+# They keep the kinds apart: cones are taller than wide and pyramids wider than tall, capsules and
+# prisms lie.
 _PROPORTIONS = {
     "ball": ((0.84, 0.84, 0.84), (0.84, 0.84, 0.84)),
     "cube": ((0.68, 0.68, 0.68), (0.68, 0.68, 0.68)),
@@ -30,8 +32,9 @@ _PROPORTIONS = {
     "prism": ((0.80, 0.56, 0.62), (0.96, 0.52, 0.58)),
 }
 
-# How an object may be turned away from facing the camera, degrees, and after which turn it looks the same.
-# Never face-on: a cube shows two sides, a prism its triangle and a slope, a capsule its length.
+# How far an object may be turned away from facing the camera, least and most, and the turn after
+# which it looks alike, degrees. Never face-on: a cube shows two sides, a prism its triangle and a
+# slope, a capsule its length.
 _TURNS = {
     "cube": (22.0, 68.0, 90.0),
     "pyramid": (18.0, 72.0, 90.0),
@@ -47,7 +50,7 @@ def compose_scenes(spec: SceneSpec, *, seed: int, indices: Tensor) -> Scenes:
     """
     draws = Draws(seed, indices)
     objects = spec.max_objects
-    shape = draws.integers("shape", len(SHAPES), objects)
+    shape, colour = _kinds(draws, objects)
     size = _sizes(spec, draws, shape)
     reach, foot = _reach(shape, size), _footprint(shape, size)
     camera = _close_camera(draws, size, reach) if spec.close_up else _table_camera(draws)
@@ -56,16 +59,31 @@ def compose_scenes(spec: SceneSpec, *, seed: int, indices: Tensor) -> Scenes:
     return Scenes(
         present=present,
         shape=shape,
-        colour=draws.integers("colour", len(COLOURS), objects),
+        colour=colour,
         material=draws.integers("material", len(MATERIALS), objects),
         size=size,
         position=position,
         yaw=_yaw(draws, shape, position, camera),
         reach=reach,
+        telling=draws.words("telling"),
         camera=camera,
         light=_light(draws, camera),
         room=_room(draws, (z + foot).where(present, -math.inf).amax(1)),
     )
+
+
+def _kinds(draws: Draws, objects: int) -> tuple[Tensor, Tensor]:
+    """The shapes and colours [B, K], every pair as likely as any other; some are twins, so that
+    there is something to count."""
+    shape = draws.integers("shape", len(SHAPES), objects)
+    colour = draws.integers("colour", len(COLOURS), objects)
+    twin = draws.uniform("twin", objects) < _TWINS
+    whose = draws.uniform("whose twin", objects)
+    for k in range(1, objects):
+        other = (whose[:, k, None] * k).long()
+        for kind in (shape, colour):
+            kind[:, k] = torch.where(twin[:, k], kind.gather(1, other)[:, 0], kind[:, k])
+    return shape, colour
 
 
 def _sizes(spec: SceneSpec, draws: Draws, shape: Tensor) -> Tensor:
@@ -97,7 +115,7 @@ def _footprint(shape: Tensor, size: Tensor) -> Tensor:
 
 
 def _view_from(draws: Draws, distance: Tensor, target: Tensor, half_width: Tensor) -> Camera:
-    """A camera at a distance [B] from its target [3, B], above the table and a little to one side."""
+    """A camera at a distance [B] from its target [3, B], from above and a little to one side."""
     elevation = draws.uniform("elevation", low=24 * _DEGREE, high=40 * _DEGREE)
     azimuth = draws.uniform("azimuth", low=-24 * _DEGREE, high=24 * _DEGREE)
     level = distance * elevation.cos()
@@ -106,7 +124,7 @@ def _view_from(draws: Draws, distance: Tensor, target: Tensor, half_width: Tenso
 
 
 def _close_camera(draws: Draws, size: Tensor, reach: Tensor) -> Camera:
-    """Near enough that the object's ball fills a drawn share of the image, and all of it is inside."""
+    """Near enough that the object fills a drawn share of the image, and lies all inside it."""
     half_width = (draws.uniform("view", low=28 * _DEGREE, high=40 * _DEGREE) / 2).tan()
     share = draws.uniform("share", low=0.50, high=0.80)
     distance = reach[:, 0] / (share * half_width)
@@ -162,7 +180,7 @@ def _places(
 
 
 def _yaw(draws: Draws, shape: Tensor, position: Tensor, camera: Camera) -> Tensor:
-    """Turned at random, but for solids with sides within the `_TURNS` from facing the camera. [B, K]"""
+    """Turned at random, solids with sides within their `_TURNS` from facing the camera. [B, K]"""
     turns = [_TURNS.get(name, (0.0, 360.0, 360.0)) for name in SHAPES]
     low, high, period = torch.tensor(turns, device=shape.device)[shape].unbind(-1)
     objects = shape.shape[1]

@@ -1,4 +1,4 @@
-"""The names of everything on the table, each list in the one order that every file and model uses."""
+"""The names of everything on the table, in the one order that every file and model uses."""
 
 SHAPES = ("ball", "cube", "cylinder", "cone", "pyramid", "torus", "capsule", "prism")
 COLOURS = ("red", "orange", "yellow", "green", "cyan", "blue", "purple", "white")

@@ -1,4 +1,4 @@
-"""Tiles of smooth noise that repeat without a seam, kept at every size so that nothing flickers far away."""
+"""Tiles of smooth noise without seams, kept at every size so that nothing flickers far away."""
 
 from functools import cache
 
@@ -18,7 +18,7 @@ _FADING = 0.80  # of each octave against the one before
 
 @cache
 def _tiles(device: torch.device) -> Tensor:
-    """[TILES * texels] float32 about -1..1: each tile's levels from the finest, one after another."""
+    """[TILES * texels] float32 about -1..1: each tile's levels one after another, finest first."""
     draws = Draws(0x7461626C65, torch.arange(TILES))
     tile = torch.zeros(TILES, 1, _SIZE, _SIZE)
     strength = 1.0

@@ -26,8 +26,8 @@ class Exposure:
 def expose(scenes: Scenes, hits: Hits, supersample: int) -> Exposure:
     """Look from every point to the lamp and around.
 
-    The samples of a pixel and of its neighbours look at different parts of the lamp; what they see is
-    averaged over the table and the wall, and so the shadows there are soft.
+    The samples of a pixel and of its neighbours look at different parts of the lamp; what they see
+    is averaged over the table and the wall, and so the shadows there are soft.
     """
     towards = _towards_lamp(scenes, hits.owner.shape[1], supersample)
     cosine = dot(hits.normal, scenes.light.direction[:, :, None]).clamp_min(0)
@@ -92,7 +92,7 @@ def _in_shadow(
 
 
 def _open_sky(scenes: Scenes, hits: Hits, gap: Tensor, apart: Tensor, other: Tensor) -> Tensor:
-    """Each object hides about what a ball of its volume would; table and wall darken where they meet."""
+    """Each object hides what a ball of its volume would; table and wall darken where they meet."""
     width = scenes.size.prod(0).pow(2 / 3)[..., None]  # [B, K, 1] its radius, squared
     apart = apart.clamp_min(1e-4)
     seen = dot(gap, hits.normal[:, :, None]).clamp_min(0) * apart.rsqrt()

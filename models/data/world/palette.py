@@ -1,4 +1,4 @@
-"""Colours in linear light: saturated for the objects, muted for the table and the wall behind them."""
+"""Colours in linear light: saturated for the objects, muted for the table and the wall."""
 
 import torch
 from torch import Tensor

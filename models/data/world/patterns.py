@@ -1,7 +1,8 @@
-"""What the table and the wall are covered with: brightness patterns, averaged over what a sample sees.
+"""Patterns of brightness for the table and the wall.
 
-A pattern takes points (u, v) [N] in metres, the width [N] of a sample there, the scene's noise tile [N]
-and gives a factor [N] around one for the surface's colour. Averaging over the sample keeps far lines from flickering.
+A pattern takes points (u, v) [N] in metres, the width [N] of a sample there and the scene's noise
+tile [N], and gives a factor [N] around one for the surface's colour, averaged over the sample: far
+lines fade instead of flickering.
 """
 
 from collections.abc import Callable
@@ -77,7 +78,7 @@ def bricks(u: Tensor, v: Tensor, width: Tensor, tile: Tensor) -> Tensor:
 
 
 def _square_wave(x: Tensor, width: Tensor) -> Tensor:
-    """-1 and +1 by turns for one unit each, averaged over a window of this width (below one unit)."""
+    """-1 and +1 by turns for one unit each, averaged over a window of this width, one at most."""
     half = width.clamp(1e-3, 1) * 0.5
     return (_triangle(x + half) - _triangle(x - half)) / (2 * half)
 

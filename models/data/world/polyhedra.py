@@ -31,7 +31,7 @@ class Polyhedron:
         return entered.where((entered < left) & (entered > _NEAR), math.inf)
 
     def facing(self, p: Tensor, size: Tensor, bevel: Tensor) -> Tensor:
-        """The normal [3, N] of the nearest face, leaning to the next face within `bevel` of the edge."""
+        """The normal [3, N] of the nearest face, leaning to the next within `bevel` of the edge."""
         normals = self._normals(p.device)
         steepness = _times(normals**2, size**-2).sqrt()  # [F, N], what stretching does to distances
         inside = (1 - _times(normals, p / size)) / steepness  # metres below each face

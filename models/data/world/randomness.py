@@ -1,7 +1,7 @@
 """Random numbers that depend on (seed, scene, purpose) alone: not on the batch, nor on the device.
 
-Every number is a hash of its address, computed with integers that any device adds and multiplies alike,
-so scene 41 of a seed is the same scene wherever and beside whomever it is made.
+Every number is a hash of its address, computed with integers that any device adds and multiplies
+alike, so scene 41 of a seed is the same scene wherever and beside whomever it is made.
 """
 
 import zlib
@@ -26,12 +26,12 @@ def mix(word: Tensor) -> Tensor:
 
 
 class Draws:
-    """The random numbers of a batch of scenes. Each purpose is named and has a stream of its own."""
+    """The random numbers of a batch of scenes, a stream of its own for each named purpose."""
 
     def __init__(self, seed: int, indices: Tensor) -> None:
         index = indices.to(torch.int64)
         low, high = index & _MASK, index >> 32
-        # Two independent 32-bit keys a scene: one alone would repeat within a few ten thousand scenes.
+        # Two independent 32-bit keys a scene: one alone would repeat within some 80 000 scenes.
         self._keys = [
             mix(mix(mix(mix(low + salt) ^ high) + (seed & _MASK)) ^ (seed >> 32 & _MASK) ^ salt)
             for salt in (0x9E3779B9, 0x7F4A7C15)

@@ -1,7 +1,7 @@
 """A batch of scenes as numbers: what stands where, how it is lit and from where it is seen.
 
-The table is the plane y = 0, the wall the plane z = wall_z; y points up, distances are metres. Vectors lie
-along the first axis. Legend: B scenes, K places for objects (some empty), P rays.
+The table is the plane y = 0, the wall the plane z = wall_z; y points up, distances are metres.
+Vectors lie along the first axis. Legend: B scenes, K places for objects (some empty), P rays.
 """
 
 from dataclasses import dataclass, replace
@@ -38,7 +38,7 @@ class Camera:
         return replace(self, eye=self.eye + self.baseline * self.right)
 
     def intrinsics(self, size_px: int) -> Tensor:
-        """[B, 4] float32: focal length px, centre x and y px (0 is the image's edge), baseline m."""
+        """[B, 4] float32: focal length px, centre x and y px (0 the image's edge), baseline m."""
         focal = size_px / (2 * self.half_width)
         centre = torch.full_like(focal, size_px / 2)
         return torch.stack([focal, centre, centre, self.baseline], dim=-1)
@@ -90,6 +90,7 @@ class Scenes:
     position: Tensor  # [3, B, K] of its centre
     yaw: Tensor  # [B, K] radians about the vertical
     reach: Tensor  # [B, K] radius of a ball around the centre that holds it all
+    telling: Tensor  # [B] int64, random bits that choose between the ways to describe the scene
     camera: Camera
     light: Light
     room: Room

@@ -15,7 +15,7 @@ _SHINY = MATERIALS.index("shiny")
 
 
 def shade(scenes: Scenes, rays: Tensor, hits: Hits, exposure: Exposure, rgb: Tensor) -> Tensor:
-    """Linear RGB [3, B, P] seen along the rays, on surfaces of colour `rgb` [3, B, P], in about 0..1."""
+    """Linear RGB [3, B, P] in 0..1 seen along the rays, on surfaces of colour `rgb` [3, B, P]."""
     light = scenes.light
     upward = 0.5 + 0.5 * hits.normal[1]  # the share of the sky above, the rest is table
     bounced = light.ambient * (0.35 + 1.1 * scenes.room.table_rgb)

@@ -1,9 +1,10 @@
 """The solids: where a ray meets each, and which way its surface faces there.
 
-Every solid is centred and fills the box of half extents `size`: [3, N], x y z. A hit function takes rays
-with origin o and direction d, [3, N] in the solid's own frame with the origin outside, and gives the
-distance [N] in lengths of d, infinite where they miss. A facing function takes points on the surface and gives
-unit normals; sharp edges are rounded over a narrow band, as a joiner would, so that they catch the light.
+Every solid is centred and fills the box of half extents `size` [3, N]. A hit function takes rays
+with origin o and direction d, [3, N] in the solid's own frame with the origin outside, and gives
+the distance [N] in lengths of d, infinite where they miss. A facing function takes points on the
+surface and gives unit normals; sharp edges are rounded over a narrow band, as a joiner would, so
+that they catch the light.
 """
 
 from collections.abc import Callable
@@ -99,7 +100,7 @@ def face_capsule(p: Tensor, size: Tensor) -> Tensor:
 
 
 def hit_torus(o: Tensor, d: Tensor, size: Tensor) -> Tensor:
-    """Lying flat. Sphere tracing, from where the ray enters the ball around it and the slab it lies in."""
+    """Lying flat. Sphere tracing from where the ray enters the ball around it and its slab."""
     length = dot(d, d).sqrt()
     d = d / length
     tube, ring = size[1], size[0] - size[1]
@@ -156,7 +157,7 @@ def _nonzero(a: Tensor) -> Tensor:
 
 
 def _rounded(first: Tensor, second: Tensor, lead: Tensor, size: Tensor) -> Tensor:
-    """Blend two faces' normals by how much nearer the point lies to the second (its lead, metres)."""
+    """Blend two faces' normals by how much nearer, in metres, the point lies to the second."""
     share = (lead / (_BEVEL * size.mean(0))).clamp(-1, 1) * 0.5 + 0.5
     return normalise(first + (second - first) * share)
 

@@ -1,4 +1,4 @@
-"""What to make: the description of a scene and of a whole data set of scenes, frozen and hashable."""
+"""What to make: descriptions of a scene and of a data set of scenes, frozen and hashable."""
 
 import hashlib
 import json

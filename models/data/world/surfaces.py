@@ -14,8 +14,7 @@ _OBJECT_GRAIN = 0.17  # how strongly an object's colour varies over it
 
 
 def surface_rgb(scenes: Scenes, hits: Hits, sample_width: Tensor) -> Tensor:
-    """Linear RGB [3, B, P]. `sample_width` [B, P] is the width in metres of a sample that looks along
-    the surface's normal; it grows with the slant."""
+    """Linear RGB [3, B, P]. `sample_width` [B, P] is a sample's width there, metres."""
     rgb = torch.empty(hits.point.shape, device=hits.point.device)
     _paint_table(scenes, hits, sample_width, rgb)
     _paint_wall(scenes, hits, sample_width, rgb)

@@ -31,7 +31,7 @@ class Hits:
 
 @dataclass(frozen=True)
 class Pairs:
-    """Rays that may hit an object of one kind, and that object: flat numbers into [B·P] and [B·K]."""
+    """Rays that may hit objects of one kind: flat numbers into [B·P] and [B·K]."""
 
     solid: Solid
     ray: Tensor  # [N]
@@ -67,7 +67,7 @@ def trace(scenes: Scenes, eye: Tensor, rays: Tensor) -> Hits:
 
 
 def pair_up(scenes: Scenes, near: Tensor) -> Iterator[Pairs]:
-    """Split the pairs marked in `near` [B, K, P] by the kind of solid, leaving out kinds without any."""
+    """Split the pairs marked in `near` [B, K, P] by the kind of solid, leaving out absent kinds."""
     _, objects, rays = near.shape
     at = near.view(-1).nonzero()[:, 0]
     object_ = at // rays
@@ -92,7 +92,7 @@ def _meet_room(scenes: Scenes, eye: Tensor, rays: Tensor) -> tuple[Tensor, Tenso
     to_wall = torch.where(away > 1e-5, (wall_z - eye[2, :, None]) / away, math.inf)
     on_wall = to_wall < to_table
     distance = torch.minimum(to_wall, to_table)
-    # A ray that meets neither (none does from the cameras made here) counts as a far point of the wall.
+    # A ray that meets neither (none does from the cameras made here) ends far out on the wall.
     distance = distance.clamp_max(100.0)
     upright = (~on_wall).to(rays.dtype)
     normal = torch.stack([torch.zeros_like(upright), upright, upright - 1])

@@ -1,7 +1,7 @@
 """Vectors whose three components lie along the first axis, [3, ...]: each component is contiguous.
 
-Of a flat field [..., M], `pick` and `put` read and write the columns [N] of a list of places: `index_select`
-and `scatter` are several times faster at it than indexing with brackets.
+Of a flat field [..., M], `pick` and `put` read and write a list of places [N]: `index_select` and
+`scatter` are several times faster at it than brackets.
 """
 
 import torch

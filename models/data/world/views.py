@@ -62,7 +62,7 @@ def _picture(scenes: Scenes, camera: Camera, size_px: int, supersample: int) -> 
 
 
 def _truth(scenes: Scenes, size_px: int, hits: Hits | None) -> Truth:
-    """From rays through the middles of the pixels: those already cast, where there is one a pixel."""
+    """From rays through the middles of the pixels: those already cast, if there is one a pixel."""
     rays, depth_per_length = scenes.camera.cast(size_px)
     hits = hits or trace(scenes, scenes.camera.eye, rays)
     square = (len(scenes), size_px, size_px)
