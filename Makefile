@@ -1,0 +1,46 @@
+# The two commands of the README, and what a contributor runs before a commit.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SERVE_STAMP := $(VENV)/.serve
+DEV_STAMP := $(VENV)/.dev
+
+.PHONY: help serve test check format bench clean
+
+help:  ## Say what there is
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+serve: $(SERVE_STAMP)  ## Install the light server and start it on 127.0.0.1:8000
+	@exec $(BIN)/panoptes serve $(ARGS)
+
+test: $(DEV_STAMP)  ## Install everything and run the tests
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 $(ARGS)
+
+check: $(DEV_STAMP)  ## Format, lint and type-check, and hold the import rules
+	$(BIN)/ruff format --check .
+	$(BIN)/ruff check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+format: $(DEV_STAMP)  ## Rewrite the code as `check` wants it
+	$(BIN)/ruff format .
+	$(BIN)/ruff check --fix .
+
+bench: $(DEV_STAMP)  ## Measure the server beside its ceiling and a naive one
+	$(BIN)/python -m benchmarks $(ARGS)
+
+clean:  ## Remove the virtual environment and caches
+	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+
+# Everything includes the light server: after `make test`, `make serve` installs nothing more.
+$(SERVE_STAMP): pyproject.toml
+	@test -f $(DEV_STAMP) || { echo "Installing the server into $(VENV) …"; \
+	    test -x $(BIN)/python || $(PYTHON) -m venv $(VENV); \
+	    $(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[cpu]'; }
+	@touch $@
+
+$(DEV_STAMP): pyproject.toml
+	@echo "Installing everything into $(VENV), torch too: some minutes …"
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check -e '.[dev]'
+	@touch $@
