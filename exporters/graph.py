@@ -63,6 +63,7 @@ def tidy(model: ir.Model) -> ir.Model:
     """Without anything that a server does not read: metadata, source paths, inferred shapes."""
     passes.ClearMetadataAndDocStringPass()(model)
     passes.RemoveUnusedNodesPass()(model)
+    passes.RemoveUnusedOpsetsPass()(model)
     passes.DeduplicateInitializersPass()(model)
     model.producer_name, model.producer_version = "panoptes", None
     model.metadata_props.clear()

@@ -1,0 +1,127 @@
+"""`panoptes export`: from a checkpoint to a bundle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Literal
+
+import typer
+
+if TYPE_CHECKING:
+    from rich.console import Console
+
+    from exporters.classification import ExportedClassifier
+
+app = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle.")
+
+
+@app.callback()
+def export() -> None:
+    """Turn a checkpoint into a bundle that the server serves."""
+
+
+@app.command()
+def classifier(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's folder, such as runs/x/best.")],
+    name: Annotated[str, typer.Option(help="What the model is called in its URL.")],
+    version: Annotated[
+        int | None, typer.Option(min=1, help="A whole number; the next free one if not given.")
+    ] = None,
+    repository: Annotated[
+        Path, typer.Option(help="The folder that holds <model>/<version>/.")
+    ] = Path("bundles"),
+    precision: Annotated[
+        Literal["fp32", "fp16", "int8"],
+        typer.Option(help="fp16 halves the file; int8 quarters it and is faster on CPUs."),
+    ] = "fp32",
+    calibrate: Annotated[
+        str,
+        typer.Option(metavar="DATA", help="For int8: 'recipe', or an image folder with train/."),
+    ] = "recipe",
+    calibrate_count: Annotated[int, typer.Option(min=8, help="How many images of it.")] = 512,
+    evaluate: Annotated[
+        str,
+        typer.Option(
+            metavar="DATA", help="'recipe', an image folder with test/ or val/, or 'none'."
+        ),
+    ] = "recipe",
+    evaluate_count: Annotated[int, typer.Option(min=1, help="At most so many of it.")] = 10_000,
+    max_batch: Annotated[int, typer.Option(min=1, max=4096, help="The largest batch.")] = 64,
+    licence: Annotated[str, typer.Option(help="Of the weights, as an SPDX name.")] = "Apache-2.0",
+) -> None:
+    """Export a classifier: prove it equal to PyTorch, lower its precision, measure what that costs.
+
+    With 'recipe' the images are those of the recipe that trained the checkpoint: its train split
+    calibrates, its test split evaluates.
+    """
+    from rich.console import Console
+
+    from exporters.classification import ClassifierOptions, export_classifier
+    from exporters.classification_data import read_labelled
+    from exporters.errors import CheckpointError, ExportError
+    from models.classification import load_classifier
+    from models.training.checkpoint import CheckpointError as UnreadableCheckpoint
+
+    console = Console()
+    show = console.is_terminal
+    try:
+        try:
+            network, spec, metadata = load_classifier(checkpoint)
+        except (UnreadableCheckpoint, ValueError) as error:
+            raise CheckpointError(str(error)) from error
+        options = ClassifierOptions(
+            name=name,
+            version=version,
+            precision=precision,
+            licence=licence,
+            max_batch=max_batch,
+            calibration=None
+            if precision != "int8"
+            else read_labelled(
+                calibrate, spec, metadata, use="calibrate", count=calibrate_count, progress=show
+            ),
+            evaluation=None
+            if evaluate == "none"
+            else read_labelled(
+                evaluate, spec, metadata, use="evaluate", count=evaluate_count, progress=show
+            ),
+        )
+        exported = export_classifier(network, spec, metadata, repository, options)
+    except ExportError as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(2) from error
+    _summarise(exported, console)
+
+
+def _summarise(exported: ExportedClassifier, console: Console) -> None:
+    from rich.table import Table
+
+    bundle, manifest = exported.written.bundle, exported.written.bundle.manifest
+    console.print(f"[bold]{manifest.ref}[/bold] is in {bundle.folder}", soft_wrap=True)
+    files = Table("File", "kB")
+    for file, digest in sorted(manifest.files.items()):
+        files.add_row(file, f"{digest.size_bytes / 1000:,.1f}")
+    console.print(files)
+    parity = Table("Output of the fp32 graph", "Batch", "max |Δ| to PyTorch", "Allowed")
+    for entry in exported.original_parity:
+        allowed = f"{entry.tolerance:.0e}"
+        parity.add_row(entry.output, str(entry.batch), f"{entry.max_abs:.1e}", allowed)
+    console.print(parity)
+    for role, drift in exported.written.drift.items():
+        tolerance = manifest.graphs[role].golden_tolerance
+        precision = manifest.graphs[role].precision
+        console.print(f"{role} ({precision}): golden drift {drift:.2e}, tolerance {tolerance:.0e}")
+    if exported.quantized is not None:
+        losses = ", ".join(f"{way} {loss:.2e}" for way, loss in exported.quantized.losses.items())
+        console.print(f"divergence from fp32 by calibration: {losses}")
+        console.print(f"calibrated by {exported.quantized.calibration}")
+    accuracy = exported.accuracy
+    if accuracy is None:
+        console.print("[yellow]not evaluated[/yellow]: the model card has no accuracy")
+    elif manifest.graphs["classify"].precision == "fp32":
+        console.print(f"top-1 {accuracy.top1:.2%}")
+    else:
+        console.print(
+            f"top-1 {accuracy.top1:.2%}, as fp32 {accuracy.top1_fp32:.2%}; "
+            f"both name the same label for {accuracy.agreement:.2%} of the images"
+        )
