@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import functools
 import math
 import threading
 import time
@@ -36,7 +35,9 @@ class Device:
         self._clock = clock
         observer = observer or Silent()
         self.scheduler = Scheduler(workers=workers, clock=clock, observer=observer)
-        self._workers = [Worker(name, self.scheduler, observer) for _ in range(workers)]
+        self._workers = [
+            Worker(name, self.scheduler, observer, clock=clock) for _ in range(workers)
+        ]
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
@@ -67,6 +68,8 @@ class Device:
 
         Being cancelled cancels the jobs. At its deadline a job that still waits is given up.
         """
+        if not jobs:
+            return jobs
         loop = asyncio.get_running_loop()
         everyone = loop.create_future()
         left = len(jobs)
@@ -83,7 +86,7 @@ class Device:
         for job in jobs:
             job.on_done = on_done
         self.scheduler.submit(lane, jobs)
-        timer = self._deadline_timer(loop, lane, jobs)
+        timers = self._deadline_timers(loop, lane, jobs)
         try:
             await everyone
         except asyncio.CancelledError:
@@ -91,20 +94,16 @@ class Device:
                 self.scheduler.cancel(lane, job)
             raise
         finally:
-            if timer is not None:
+            for timer in timers:
                 timer.cancel()
         return jobs
 
-    def _deadline_timer(
+    def _deadline_timers(
         self, loop: asyncio.AbstractEventLoop, lane: Lane, jobs: Sequence[Job]
-    ) -> asyncio.TimerHandle | None:
-        deadline = min(job.deadline for job in jobs)
-        if not math.isfinite(deadline):
-            return None
-        expire = functools.partial(_expire_all, self.scheduler, lane, jobs)
-        return loop.call_later(max(deadline - self._clock(), 0.0), expire)
-
-
-def _expire_all(scheduler: Scheduler, lane: Lane, jobs: Sequence[Job]) -> None:
-    for job in jobs:
-        scheduler.expire(lane, job)
+    ) -> list[asyncio.TimerHandle]:
+        now = self._clock()
+        return [
+            loop.call_later(max(job.deadline - now, 0.0), self.scheduler.expire, lane, job)
+            for job in jobs
+            if math.isfinite(job.deadline)
+        ]

@@ -76,10 +76,11 @@ class Lane:
         """The most urgent job; None when no job waits."""
         return None if self.urgency() is None else self._heap[0][2]
 
-    def pop(self, now: float) -> Job:
-        """The most urgent job, now running."""
+    def pop(self, now: float) -> Job | None:
+        """The most urgent job, now running; None when no job waits."""
+        if self.head() is None:
+            return None
         job = heapq.heappop(self._heap)[2]
-        assert job.state is State.QUEUED, "a job is popped after a look at the head"
         job.state = State.RUNNING
         job.timing.queue_s += now - job.ready_at
         self.queued -= 1

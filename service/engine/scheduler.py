@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import math
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service.engine.job import Job, State
@@ -21,6 +23,8 @@ from service.errors import (
     UnavailableError,
 )
 
+log = logging.getLogger(__name__)
+
 Clock = Callable[[], float]
 
 SAFETY = 1.25
@@ -29,7 +33,7 @@ LOST_DEVICES_MAX = 1
 """A job that was running on this many devices when they died is not tried on another."""
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class Batch:
     lane: Lane
     jobs: list[Job]
@@ -52,7 +56,8 @@ class Scheduler:
         self._work = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
         self._lanes: list[Lane] = []
-        self._idle = workers
+        self._ends: dict[Batch, float] = {}
+        """The batches that are under way, and when each should be done."""
         self._draining = False
         self._stopped = False
         self._lost: str | None = None
@@ -64,7 +69,11 @@ class Scheduler:
             self._lanes.append(lane)
 
     def remove(self, lane: Lane, *, timeout_s: float | None = None) -> None:
-        """Take no more jobs for `lane`, wait until those it has are settled, and drop it."""
+        """Take no more jobs for `lane`, wait until those it has are settled, and drop it.
+
+        What waits after `timeout_s` is given up; what runs ends with its step. Nothing uses the
+        lane's backend afterwards.
+        """
         with self._lock:
             lane.closing = True
             self._quiet.wait_for(lambda: lane.pending == 0, timeout_s)
@@ -72,9 +81,24 @@ class Scheduler:
             left = lane.waiting()
             for job in left:
                 self._settle(lane, job, self._drop_reason(lane, job))
-            self._quiet.wait_for(lambda: lane.running == 0)
-            self._lanes.remove(lane)
         _tell(left)
+        with self._lock:
+            self._quiet.wait_for(lambda: not lane.running and not lane.holds)
+            if lane in self._lanes:
+                self._lanes.remove(lane)
+
+    @contextlib.contextmanager
+    def holding(self, lane: Lane) -> Iterator[bool]:
+        """Keep `lane` from being dropped meanwhile. False if it is gone already."""
+        with self._lock:
+            here = lane in self._lanes
+            lane.holds += here
+        try:
+            yield here
+        finally:
+            with self._lock:
+                lane.holds -= here
+                self._quiet.notify_all()
 
     @property
     def lanes(self) -> list[Lane]:
@@ -135,10 +159,23 @@ class Scheduler:
             if batch is not None:
                 return batch
 
-    def worker_free(self) -> None:
-        """The worker that took a batch has dealt with every job of it."""
+    def worker_free(self, batch: Batch) -> None:
+        """The worker that took this batch has dealt with every job of it."""
         with self._lock:
-            self._idle += 1
+            del self._ends[batch]
+
+    def wanted(self, lane: Lane, jobs: Sequence[Job]) -> list[Job]:
+        """Those of the running jobs that are worth running still; the others are settled."""
+        kept, dropped = [], []
+        with self._lock:
+            for job in jobs:
+                if reason := self._drop_reason(lane, job):
+                    self._settle(lane, job, reason)
+                    dropped.append(job)
+                else:
+                    kept.append(job)
+        _tell(dropped)
+        return kept
 
     def count_step(self, lane: Lane, job: Job) -> bool:
         """A running job has done a step. False if it was dropped, and is settled."""
@@ -153,16 +190,23 @@ class Scheduler:
         _tell([job])
         return False
 
-    def requeue(self, lane: Lane, job: Job) -> None:
-        """A running job waits for its next step, with new inputs."""
+    def requeue(self, lane: Lane, jobs: Sequence[Job]) -> None:
+        """The running jobs wait for their next step, with new inputs.
+
+        All at once: one by one, a worker that idles would take the first from the others' batch.
+        """
+        dropped = []
         with self._lock:
-            if not (reason := self._drop_reason(lane, job)):
-                lane.running -= 1
-                lane.push(job, self._clock())
-                self._work.notify()
-                return
-            self._settle(lane, job, reason)
-        _tell([job])
+            now = self._clock()
+            for job in jobs:
+                if reason := self._drop_reason(lane, job):
+                    self._settle(lane, job, reason)
+                    dropped.append(job)
+                else:
+                    lane.running -= 1
+                    lane.push(job, now)
+            self._work.notify(len(jobs) - len(dropped))
+        _tell(dropped)
 
     def settle(self, lane: Lane, job: Job, error: Exception | None = None) -> None:
         """The outcome of a running job: its `result` as set, or `error`."""
@@ -248,8 +292,8 @@ class Scheduler:
     def wait_s(self, lane: Lane, jobs: int = 1, steps: int = 1) -> float:
         """When `jobs` more of `lane`, of `steps` each, would be done: seconds from now, predicted.
 
-        All that the lane has goes first. Of the other lanes only the steps that wait now do,
-        since a job ages anew at each step.
+        All that the lane has goes first. A job ages anew at each step: so at each step of these,
+        every job of the other lanes does one.
         """
         with self._lock:
             return self._wait_s(lane, jobs, steps)
@@ -257,13 +301,28 @@ class Scheduler:
     # -- under the lock
 
     def _wait_s(self, lane: Lane, jobs: int, steps: int) -> float:
-        others = sum(o.step_s() * o.pending for o in self._lanes if o is not lane and o.pending)
-        mine = lane.step_s() * (lane.steps_pending + jobs * steps)
-        return max((others + mine) / self._workers, steps * lane.cost.seconds(1))
+        # A batch that is under way cannot be joined: it counts as what is left of it.
+        now = self._clock()
+        under_way = [max(end - now, 0.0) for end in self._ends.values()]
+        first_free = min(under_way) if len(under_way) >= self._workers else 0.0
+        mine = lane.work_s(
+            lane.steps_pending - lane.running + jobs * steps, max(lane.pending + jobs, 1)
+        )
+        others = sum(
+            o.work_s(min(o.steps_pending, o.pending * steps) - o.running, o.pending)
+            for o in self._lanes
+            if o is not lane
+        )
+        return max(
+            (sum(under_way) + others + mine) / self._workers,
+            first_free + steps * lane.cost.seconds(1),
+        )
 
     def _admit(self, lane: Lane, jobs: Sequence[Job]) -> None:
         if self._draining or lane.closing:
-            raise UnavailableError("the server is stopping" if self._draining else "unloading")
+            raise UnavailableError(
+                "the server is stopping" if self._draining else "the model is being unloaded"
+            )
         if self._lost is not None:
             raise UnavailableError("the device is being rebuilt")
         if len(jobs) > lane.capacity:
@@ -275,7 +334,7 @@ class Scheduler:
                 f"{lane.pending} samples wait already, of {lane.capacity} at most",
                 retry_after_s=self._wait_s(lane, 0, 1),
             )
-        deadline = min(job.deadline for job in jobs)
+        deadline = min((job.deadline for job in jobs), default=math.inf)
         if math.isfinite(deadline):
             left_s = deadline - self._clock()
             predicted_s = self._wait_s(lane, len(jobs), max(job.steps for job in jobs)) * SAFETY
@@ -296,19 +355,24 @@ class Scheduler:
             lane = self._lanes[min(waiting)[1]]
             jobs = self._gather(lane, dropped)
             if jobs:
-                self._idle -= 1
                 queued = any(other.queued for other in self._lanes)
-                alone = self._idle == self._workers - 1 and not queued
-                return Batch(lane, jobs, alone), dropped
+                batch = Batch(lane, jobs, alone=not self._ends and not queued)
+                self._ends[batch] = self._clock() + lane.cost.seconds(len(jobs))
+                return batch, dropped
         return None, dropped
 
     def _gather(self, lane: Lane, dropped: list[Job]) -> list[Job]:
         now = self._clock()
         # What other idle workers could take at the same moment is left to them.
-        share = math.ceil(lane.queued / max(self._idle, 1))
+        idle = self._workers - len(self._ends)
+        share = math.ceil(lane.queued / max(idle, 1))
         size = lane.cost.paying_batch(min(share, lane.batch_cap))
         jobs: list[Job] = []
-        while len(jobs) < size and (job := lane.pop(now)) is not None:
+        while len(jobs) < size and (job := lane.head()) is not None:
+            # One under which a device died runs alone: if it is what kills, it kills alone.
+            if jobs and (job.lost_devices or jobs[0].lost_devices):
+                break
+            lane.pop(now)
             if reason := self._drop_reason(lane, job):
                 self._settle(lane, job, reason)
                 dropped.append(job)
@@ -327,8 +391,7 @@ class Scheduler:
 
     def _settle(self, lane: Lane, job: Job, error: Exception | None) -> None:
         assert job.state is not State.DONE, "a job is settled once"
-        lane.forget(job)
-        job.inputs = None
+        lane.forget(job, self._clock())
         job.error = error
         self._observer.settled(lane.name, job, _outcome(error))
         if lane.pending == 0:
@@ -337,7 +400,10 @@ class Scheduler:
 
 def _tell(jobs: Sequence[Job]) -> None:
     for job in jobs:
-        job.on_done(job)
+        try:
+            job.on_done(job)
+        except Exception:  # one listener's defect must reach neither the others nor the worker
+            log.exception("a job's listener failed")
 
 
 def _too_late(job: Job) -> DeadlineError:

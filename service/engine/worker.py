@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import logging
 import threading
-import time
 from collections.abc import Mapping, Sequence
+from typing import cast
 
 import numpy as np
 import numpy.typing as npt
@@ -14,7 +14,7 @@ from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
 from service.engine.job import Job, Sample, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer
-from service.engine.scheduler import Batch, Scheduler
+from service.engine.scheduler import Batch, Clock, Scheduler
 from service.errors import ModelRunError, PanoptesError
 
 log = logging.getLogger(__name__)
@@ -28,11 +28,16 @@ Outputs = Mapping[str, npt.NDArray[np.generic]]
 class Worker:
     """Runs batches until its scheduler stops. Whatever goes wrong, every job is settled."""
 
-    def __init__(self, device: str, scheduler: Scheduler, observer: Observer) -> None:
+    def __init__(
+        self, device: str, scheduler: Scheduler, observer: Observer, *, clock: Clock
+    ) -> None:
         self._device = device
         self._scheduler = scheduler
         self._observer = observer
+        self._clock = clock
         self._stopping = threading.Event()
+        self._mine: set[Job] = set()
+        """Jobs of the batch at hand that were not handed back to the scheduler."""
 
     def loop(self) -> None:
         while (batch := self._scheduler.take()) is not None:
@@ -44,67 +49,81 @@ class Worker:
 
     def work(self, batch: Batch) -> None:
         """Deal with one batch; a defect of ours fails its jobs, not the worker."""
+        self._mine = set(batch.jobs)
         try:
             ready = [job for job in batch.jobs if self._prepare(batch.lane, job)]
             if ready:
                 self._run(batch.lane, ready, alone=batch.alone)
         except Exception:
             log.exception("a batch of %s went wrong inside the engine", batch.lane.name)
-            for job in batch.jobs:
+            for job in self._mine:
                 if job.state is State.RUNNING:
                     error = ModelRunError("the engine failed on this job")
                     self._scheduler.settle(batch.lane, job, error)
         finally:
-            self._scheduler.worker_free()
+            self._mine = set()
+            self._scheduler.worker_free(batch)
 
     def _prepare(self, lane: Lane, job: Job) -> bool:
         """Give the job its first inputs. False if it could not be, and is settled."""
         if job.inputs is not None:
             return True
-        started = time.perf_counter()
+        started = self._clock()
         try:
             job.inputs = job.prepare()
         except Exception as error:
             self._scheduler.settle(lane, job, _blame(error, "the input could not be prepared"))
             return False
-        job.timing.prepare_s = time.perf_counter() - started
+        job.timing.prepare_s = self._clock() - started
         return True
 
     def _run(self, lane: Lane, jobs: Sequence[Job], *, alone: bool) -> None:
-        inputs = [job.inputs for job in jobs if job.inputs is not None]
-        started = time.perf_counter()
+        started = self._clock()
         try:
-            outputs = lane.backend.run(_stack(inputs), alone=alone)
+            outputs = _unstack(lane.backend.run(_stack(jobs), alone=alone), len(jobs))
         except DeviceLostError as error:
             self._lost(lane, jobs, str(error))
             return
         except Exception as error:
             self._retry(lane, jobs, error)
             return
-        seconds = time.perf_counter() - started
+        seconds = self._clock() - started
         self._scheduler.ran(lane, len(jobs), seconds, alone=alone)
-        for index, job in enumerate(jobs):
+        for job in jobs:
             job.timing.run_s += seconds
             job.timing.largest_batch = max(job.timing.largest_batch, len(jobs))
-            self._step(lane, job, {name: value[index] for name, value in outputs.items()})
+        self._step(lane, list(zip(jobs, outputs, strict=True)))
 
-    def _step(self, lane: Lane, job: Job, outputs: Sample) -> None:
-        """Take a job on from the outputs of one step: to the next one, or to its answer."""
-        if not self._scheduler.count_step(lane, job):
-            return
-        started = time.perf_counter()
+    def _step(self, lane: Lane, done: Sequence[tuple[Job, Sample]]) -> None:
+        """Take each job on from the outputs of one step: to the next one, or to its answer."""
+        kept = [(job, sample) for job, sample in done if self._scheduler.count_step(lane, job)]
+        # Split before any is queued: from then on another worker may be at its next step.
+        to_finish = [(job, sample) for job, sample in kept if not job.steps_left]
+        onward = [
+            job for job, sample in kept if job.steps_left and self._advance(lane, job, sample)
+        ]
+        self._mine.difference_update(onward)
+        self._scheduler.requeue(lane, onward)
+        for job, sample in to_finish:
+            self._finish(lane, job, sample)
+
+    def _advance(self, lane: Lane, job: Job, outputs: Sample) -> bool:
+        """Give the job the inputs of its next step. False if it has none, and is settled."""
         try:
-            if job.steps_left:
-                job.inputs = job.advance(outputs, job.steps - job.steps_left)
-            else:
-                job.result = job.finish(outputs)
+            job.inputs = job.advance(outputs, job.steps - job.steps_left)
+        except Exception as error:
+            self._scheduler.settle(lane, job, _blame(error, "the next step could not be made"))
+            return False
+        return True
+
+    def _finish(self, lane: Lane, job: Job, outputs: Sample) -> None:
+        started = self._clock()
+        try:
+            job.result = job.finish(outputs)
         except Exception as error:
             self._scheduler.settle(lane, job, _blame(error, "the answer could not be made"))
             return
-        if job.steps_left:
-            self._scheduler.requeue(lane, job)
-            return
-        job.timing.finish_s = time.perf_counter() - started
+        job.timing.finish_s = self._clock() - started
         self._scheduler.settle(lane, job)
 
     def _retry(self, lane: Lane, jobs: Sequence[Job], error: Exception) -> None:
@@ -120,11 +139,15 @@ class Worker:
         else:
             size = 1
             log.warning("%s: a batch of %d failed, now one by one: %s", lane.name, len(jobs), error)
-        for start in range(0, len(jobs), size):
-            part = jobs[start : start + size]
+        left = list(jobs)
+        # Whatever happens to a part, the others wait meanwhile: they may be given up by now.
+        while left := self._scheduler.wanted(lane, left):
+            size = min(size, lane.batch_cap)
+            part, left = left[:size], left[size:]
             self._run(lane, part, alone=False)
 
     def _lost(self, lane: Lane, jobs: Sequence[Job], reason: str) -> None:
+        self._mine.difference_update(jobs)
         if not self._scheduler.lose(lane, jobs, reason):
             return  # another worker rebuilds it
         log.error("device %s is lost: %s", self._device, reason)
@@ -134,7 +157,9 @@ class Worker:
             attempt += 1
             try:
                 for each in self._scheduler.lanes:
-                    each.backend.rebuild()
+                    with self._scheduler.holding(each) as here:
+                        if here:  # a backend that was closed must not be opened again
+                            each.backend.rebuild()
             except Exception as error:
                 log.error("device %s: attempt %d to rebuild: %s", self._device, attempt, error)
                 continue
@@ -144,11 +169,20 @@ class Worker:
             return
 
 
-def _stack(inputs: Sequence[Sample]) -> Sample:
-    """Samples to one batch; a single one is only given its batch axis."""
+def _stack(jobs: Sequence[Job]) -> Sample:
+    """The jobs' inputs as one batch; a single one is only given its batch axis."""
+    inputs = [cast(Sample, job.inputs) for job in jobs]
     if len(inputs) == 1:
         return {name: value[None] for name, value in inputs[0].items()}
     return {name: np.stack([sample[name] for sample in inputs]) for name in inputs[0]}
+
+
+def _unstack(outputs: Outputs, size: int) -> list[Sample]:
+    """A batch's outputs sample by sample; no one must be given another's."""
+    for name, value in outputs.items():
+        if value.shape[:1] != (size,):
+            raise ValueError(f"{name} is {value.shape} for {size} samples")
+    return [{name: value[index] for name, value in outputs.items()} for index in range(size)]
 
 
 def _blame(error: Exception, otherwise: str) -> Exception:
