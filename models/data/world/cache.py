@@ -5,7 +5,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterator
-from concurrent.futures import FIRST_COMPLETED, Future, ProcessPoolExecutor, wait
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -94,18 +94,19 @@ def _render(
     spec: WorldSpec, folder: Path, missing: list[int], workers: int, device: str
 ) -> Iterator[int]:
     """Render the missing shards and tell after each piece how many scenes it held."""
+    workers = min(workers, len(missing))
     if workers <= 1:
         for shard in missing:
             yield from _write_shard(spec, folder, shard, device)
         return
-    spawn = multiprocessing.get_context("spawn")
-    with ProcessPoolExecutor(min(workers, len(missing)), spawn, _use_one_thread) as pool:
-        pending: set[Future[int]] = {
-            pool.submit(_write_whole_shard, spec, folder, shard, device) for shard in missing
-        }
-        while pending:
-            done, pending = wait(pending, return_when=FIRST_COMPLETED)
-            yield from (future.result() for future in done)
+    spawn = multiprocessing.get_context("spawn")  # torch's threads do not survive a fork
+    pool = ProcessPoolExecutor(workers, spawn, _use_one_thread)
+    try:
+        shards = [pool.submit(_write_whole_shard, spec, folder, i, device) for i in missing]
+        for done in as_completed(shards):
+            yield done.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
 
 
 def _write_whole_shard(spec: WorldSpec, folder: Path, shard: int, device: str) -> int:
