@@ -34,7 +34,7 @@ class Style:
         # The root of the area, tempered so that text fits on long thin pictures too.
         side = min(math.sqrt(width_px * height_px), 2.5 * min(width_px, height_px))
         font_px = max(13, round(side * 0.026))
-        return cls(font_px=font_px, line_px=max(2, round(font_px / 7)), pad_px=round(font_px * 0.4))
+        return cls(font_px=font_px, line_px=max(3, round(font_px / 6)), pad_px=round(font_px * 0.4))
 
 
 def readable(image: NDArray[np.uint8]) -> tuple[Image.Image, float]:
@@ -86,6 +86,22 @@ def fill_rounded(
     if opacity < 1:
         mask = mask.point([round(level * opacity) for level in range(256)])
     page.paste(colour, (left, top), mask)
+
+
+def tint(
+    page: Image.Image, rect: tuple[int, int, int, int], colour: Colour, opacity: float
+) -> None:
+    """Mix `colour` into a rectangle, as far as it lies on the page."""
+    left, top = max(0, rect[0]), max(0, rect[1])
+    right, bottom = min(page.width, rect[2]), min(page.height, rect[3])
+    if right <= left or bottom <= top:
+        return
+    seen = (left, top, right, bottom)
+    if opacity >= 1:
+        page.paste(colour, seen)
+        return
+    flat = Image.new("RGB", (right - left, bottom - top), colour)
+    page.paste(Image.blend(page.crop(seen), flat, opacity), (left, top))
 
 
 @lru_cache(maxsize=256)

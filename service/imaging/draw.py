@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw
+from PIL import Image, ImageDraw, ImageFont
 
-from service.imaging.canvas import Style, fill_rounded, font, readable, shorten
+from service.imaging.canvas import Style, fill_rounded, font, readable, shorten, tint
 from service.imaging.palette import Colour, mix, text_colour
 from service.imaging.tags import Rect, place_tags
 
@@ -17,9 +17,10 @@ _TRACK: Colour = (46, 50, 59)
 _BAR: Colour = (31, 119, 232)
 _BRIGHT: Colour = (245, 247, 250)
 _DIM: Colour = (168, 175, 187)
-_SHADE: Colour = (0, 0, 0)
+_SHADOW: Colour = (0, 0, 0)
 
 _FILL_OPACITY = 0.13
+_SHADOW_OPACITY = 0.4
 
 
 def draw_boxes(
@@ -36,21 +37,15 @@ def draw_boxes(
     page, scale = readable(image)
     style = Style.of(*page.size)
     boxes = [_on_page(box, scale, page.size) for box in np.asarray(boxes_xyxy_px).reshape(-1, 4)]
-    confidence = [1.0] * len(boxes) if scores is None else [float(score) for score in scores]
-    texts = (
-        list(labels)
-        if scores is None
-        else [f"{label} {score:.0%}" for label, score in zip(labels, confidence, strict=True)]
-    )
-
     # The large first, so that they cover no small one.
     for at in sorted(range(len(boxes)), key=lambda at: -_area(boxes[at])):
         _draw_box(page, boxes[at], colours[at], style)
 
     face = font(style.font_px)
-    room = page.width - 2 * style.pad_px
-    texts = [shorten(text, face, room) for text in texts]
-    order = sorted(range(len(boxes)), key=lambda at: -confidence[at])
+    texts = _tag_texts(labels, scores, face, page.width - 2 * style.pad_px)
+    order = list(range(len(boxes)))
+    if scores is not None:
+        order.sort(key=lambda at: -scores[at])
     height = round(style.font_px * 1.5)
     sizes = [(round(face.getlength(texts[at])) + 2 * style.pad_px, height) for at in order]
     outer = [_grown(boxes[at], style.line_px // 2) for at in order]
@@ -58,68 +53,78 @@ def draw_boxes(
     pen = ImageDraw.Draw(page)
     for at, tag in reversed(list(zip(order, tags, strict=True))):
         fill_rounded(page, tag, style.line_px * 2, colours[at])
-        pen.text(
-            (tag[0] + style.pad_px, (tag[1] + tag[3]) / 2),
-            texts[at],
-            fill=text_colour(colours[at]),
-            font=face,
-            anchor="lm",
-        )
+        middle = tag[0] + style.pad_px, (tag[1] + tag[3]) / 2
+        pen.text(middle, texts[at], fill=text_colour(colours[at]), font=face, anchor="lm")
     return np.asarray(page)
+
+
+def _tag_texts(
+    labels: Sequence[str],
+    scores: Sequence[float] | None,
+    face: ImageFont.FreeTypeFont,
+    room_px: float,
+) -> list[str]:
+    """Label and score; where there is no room, it is the label that is cut."""
+    if scores is None:
+        return [shorten(label, face, room_px) for label in labels]
+    texts = []
+    for label, score in zip(labels, scores, strict=True):
+        number = f" {score:.0%}"
+        texts.append(shorten(label, face, room_px - face.getlength(number)) + number)
+    return texts
 
 
 def draw_labels(image: NDArray[np.uint8], lines: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:
     """The picture [H, W, 3] above a panel with one row a class: name, bar, score from 0 to 1."""
     picture, _ = readable(image)
-    style = Style.of(*picture.size)
+    # On a strip of a picture the panel is what there is to read: it goes by the width.
+    style = Style.of(picture.width, max(picture.height, picture.width // 4))
     face = font(style.font_px)
     row, pad = round(style.font_px * 1.9), round(style.font_px * 1.1)
     width = max(picture.width, style.font_px * 22)
-    content = min(width - 2 * pad, style.font_px * 56)
+    content = min(width - 2 * pad, style.font_px * 64)
     page = Image.new(
         "RGB", (width, picture.height + len(lines) * row + (2 * pad if lines else 0)), _PANEL
     )
     page.paste(picture, ((width - picture.width) // 2, 0))
 
-    number = round(face.getlength("100.0 %"))
+    number = round(face.getlength("100.0%"))
     wanted = max((face.getlength(" ".join(name.split())) for name, _ in lines), default=0.0)
     names = min(wanted, content * 0.45)
     bar_left, bar_right = round(pad + names + pad), pad + content - number - pad // 2
+    half = max(2, round(style.font_px * 0.3))
     pen = ImageDraw.Draw(page)
     for index, (name, score) in enumerate(lines):
         middle = picture.height + pad + index * row + row // 2
         ink = _BRIGHT if index == 0 else _DIM
-        pen.text((pad, middle), shorten(name, face, names), fill=ink, font=face, anchor="lm")
-        pen.text((pad + content, middle), f"{score:.1%}", fill=ink, font=face, anchor="rm")
-        half = max(2, round(style.font_px * 0.3))
         share = min(1.0, max(0.0, score))
-        filled = bar_left + max(2 * half, round((bar_right - bar_left) * share))
-        colour = _BAR if index == 0 else mix(_BAR, _TRACK, 0.45)
+        number_text = f"{share:.1%}" if share >= 0.001 or share == 0 else "<0.1%"
+        pen.text((pad, middle), shorten(name, face, names), fill=ink, font=face, anchor="lm")
+        pen.text((pad + content, middle), number_text, fill=ink, font=face, anchor="rm")
         fill_rounded(page, (bar_left, middle - half, bar_right, middle + half), half, _TRACK)
-        fill_rounded(page, (bar_left, middle - half, filled, middle + half), half, colour)
+        if share >= 0.001:
+            filled = bar_left + max(2 * half, round((bar_right - bar_left) * share))
+            colour = _BAR if index == 0 else mix(_BAR, _TRACK, 0.45)
+            fill_rounded(page, (bar_left, middle - half, filled, middle + half), half, colour)
     return np.asarray(page)
 
 
 def _draw_box(page: Image.Image, box: Rect, colour: Colour, style: Style) -> None:
-    left, top, right, bottom = box
-    page.paste(
-        Image.blend(
-            page.crop(box), Image.new("RGB", (right - left, bottom - top), colour), _FILL_OPACITY
-        ),
-        (left, top),
-    )
-    # A dark hairline on both sides keeps the line visible on a ground of its own colour.
+    tint(page, box, colour, _FILL_OPACITY)
+    # A shadow on both sides keeps the line visible on a ground of its own colour.
     hair = max(1, style.line_px // 3)
     grown = _grown(box, style.line_px // 2)
-    _outline(page, _grown(grown, hair), style.line_px + 2 * hair, mix(colour, _SHADE, 0.65))
-    _outline(page, grown, style.line_px, colour)
+    _outline(page, _grown(grown, hair), style.line_px + 2 * hair, _SHADOW, _SHADOW_OPACITY)
+    _outline(page, grown, style.line_px, colour, 1.0)
 
 
-def _outline(page: Image.Image, rect: Rect, line_px: int, colour: Colour) -> None:
+def _outline(page: Image.Image, rect: Rect, line_px: int, colour: Colour, opacity: float) -> None:
     left, top, right, bottom = rect
-    ImageDraw.Draw(page).rectangle(
-        (left, top, right - 1, bottom - 1), outline=colour, width=line_px
-    )
+    line_px = min(line_px, (right - left) // 2, (bottom - top) // 2)
+    tint(page, (left, top, right, top + line_px), colour, opacity)
+    tint(page, (left, bottom - line_px, right, bottom), colour, opacity)
+    tint(page, (left, top + line_px, left + line_px, bottom - line_px), colour, opacity)
+    tint(page, (right - line_px, top + line_px, right, bottom - line_px), colour, opacity)
 
 
 def _on_page(box: NDArray[np.floating], scale: float, size: tuple[int, int]) -> Rect:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import zlib
 from typing import Any
 
 import numpy as np
@@ -11,10 +12,14 @@ from numpy.typing import NDArray
 from PIL import Image
 
 
-def encode_png(pixels: NDArray[Any], *, compress_level: int = 1) -> bytes:
+def encode_png(pixels: NDArray[Any]) -> bytes:
     """[H, W] uint8 or uint16, [H, W, 3] or [H, W, 4] uint8. Lossless."""
     buffer = io.BytesIO()
-    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "PNG", compress_level=compress_level)
+    # Runs alone: on photographs faster and smaller than the first level of a full search, and
+    # a map of regions is hardly anything but runs.
+    Image.fromarray(np.ascontiguousarray(pixels)).save(
+        buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE
+    )
     return buffer.getvalue()
 
 

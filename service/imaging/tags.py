@@ -1,4 +1,4 @@
-"""Where the name tags of boxes go: inside the frame, off each other, on their own box if they can."""
+"""Where the name tags of boxes go: inside the frame, off each other, at their own box."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ Rect = tuple[int, int, int, int]  # left, top, right, bottom
 def place_tags(
     boxes: Sequence[Rect], sizes: Sequence[tuple[int, int]], frame: tuple[int, int]
 ) -> list[Rect]:
-    """A place for each tag of `sizes` (width, height) in a `frame`. The first boxes choose first."""
+    """A place in the `frame` for each tag of `sizes` (width, height). The first choose first."""
     placed: list[Rect] = []
     for box, size in zip(boxes, sizes, strict=True):
         best, least = None, None
