@@ -7,14 +7,13 @@ import os
 import shutil
 import tempfile
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from pydantic import ValidationError
 
-from service.bundle.manifest import FileDigest, Manifest
+from service.bundle.manifest import MANIFEST_FILE, FileDigest, Manifest
 
-MANIFEST_FILE = "manifest.json"
 MANIFEST_MAX_BYTES = 16 << 20
 
 
@@ -43,6 +42,8 @@ def read_manifest(folder: Path) -> tuple[Manifest, str]:
             data = file.read(MANIFEST_MAX_BYTES + 1)
     except FileNotFoundError:
         raise BundleError(f"there is no {MANIFEST_FILE}") from None
+    except OSError as error:
+        raise BundleError(f"{MANIFEST_FILE} cannot be read: {error.strerror}") from None
     if len(data) > MANIFEST_MAX_BYTES:
         raise BundleError(f"{MANIFEST_FILE} is larger than {MANIFEST_MAX_BYTES >> 20} MiB")
     try:
@@ -63,6 +64,8 @@ def read_bundle(folder: Path) -> Bundle:
             found = digest_of(folder / name)
         except FileNotFoundError:
             raise BundleError(f"{name} is missing") from None
+        except OSError as error:
+            raise BundleError(f"{name} cannot be read: {error.strerror}") from None
         if found.size_bytes != expected.size_bytes:
             raise BundleError(
                 f"{name} has {found.size_bytes} bytes where the manifest says {expected.size_bytes}"
@@ -84,19 +87,26 @@ def write_bundle(repository: Path, manifest: Manifest, files: Mapping[str, Path]
     target.parent.mkdir(parents=True, exist_ok=True)
     staging = Path(tempfile.mkdtemp(prefix=".writing-", dir=target.parent))
     try:
-        digests = {}
+        digests = {name: digest_of(source) for name, source in files.items()}
+        # Validated anew, before any name is used as a path: a manifest that names a file which
+        # was not given must not be written, nor a file outside the folder.
+        whole = Manifest.model_validate({**manifest.model_dump(), "files": digests})
         for name, source in files.items():
             shutil.copyfile(source, staging / name)
-            digests[name] = digest_of(staging / name)
-        # Validated anew: a manifest that names a file which was not given must not be written.
-        whole = Manifest.model_validate({**manifest.model_dump(), "files": digests})
-        (staging / MANIFEST_FILE).write_text(whole.model_dump_json(indent=2) + "\n")
+        text = whole.model_dump_json(indent=2) + "\n"
+        (staging / MANIFEST_FILE).write_text(text, encoding="utf-8")
+        written = read_bundle(staging)
         staging.chmod(0o755)
-        os.rename(staging, target)
+        try:
+            os.rename(staging, target)
+        except OSError:
+            if target.exists():  # another writer was faster
+                raise FileExistsError(f"{manifest.ref} exists already in {repository}") from None
+            raise
     except BaseException:
         shutil.rmtree(staging, ignore_errors=True)
         raise
-    return read_bundle(target)
+    return replace(written, folder=target)
 
 
 def digest_of(path: Path) -> FileDigest:

@@ -10,6 +10,7 @@ from typing import Annotated, Final, Literal, Self
 from pydantic import BaseModel, ConfigDict, Field, model_validator
 
 SCHEMA_VERSION: Final = 1
+MANIFEST_FILE: Final = "manifest.json"
 BATCH_AXIS = "batch"
 
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
@@ -21,7 +22,8 @@ Colour = Annotated[str, Field(pattern=r"^#[0-9a-f]{6}$")]
 
 
 class _Part(BaseModel):
-    model_config = ConfigDict(frozen=True, extra="forbid")
+    # Infinity is not JSON, and a tolerance of it would let anything pass.
+    model_config = ConfigDict(frozen=True, extra="forbid", allow_inf_nan=False)
 
 
 class Label(_Part):
@@ -138,6 +140,8 @@ class Manifest(_Part):
         named |= {self.tokenizer} if self.tokenizer else set()
         if missing := named - set(self.files):
             raise ValueError(f"files without a sha256: {', '.join(sorted(missing))}")
+        if MANIFEST_FILE in self.files:
+            raise ValueError(f"{MANIFEST_FILE} cannot hold its own sha256")
         return self
 
     @property

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import tempfile
 from dataclasses import dataclass
@@ -11,7 +12,8 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from service.bundle.bundle import BundleError
+from service.bundle.bundle import BundleError, read_bundle
+from service.bundle.manifest import MANIFEST_FILE
 
 
 @dataclass(frozen=True, order=True)
@@ -37,7 +39,7 @@ class FolderRepository:
         return sorted(
             BundleRef(version.parent.name, int(version.name))
             for version in self.root.glob("*/*")
-            if version.is_dir() and version.name.isascii() and version.name.isdigit()
+            if _is_version(version.name) and version.is_dir()
         )
 
     def fetch(self, ref: BundleRef) -> Path:
@@ -53,33 +55,52 @@ class RemoteRepository:
 
     def __init__(self, url: str, cache: Path) -> None:
         self.url = url.rstrip("/")
-        self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        try:
+            self._fs, self._root = fsspec.core.url_to_fs(self.url)
+        except (ImportError, ValueError) as error:  # a scheme that is not installed, or not known
+            raise BundleError(f"the repository {self.url} cannot be opened: {error}") from None
         self._local = FolderRepository(cache / hashlib.sha256(self.url.encode()).hexdigest()[:16])
 
     def list(self) -> list[BundleRef]:
         try:
-            paths = self._fs.glob(f"{self._root}/*/*/manifest.json")
-        except OSError as error:
+            self._fs.invalidate_cache()  # or a version that came since would never be seen
+            paths = self._fs.glob(f"{self._root}/*/*/{MANIFEST_FILE}")
+        except Exception as error:  # each filesystem has errors of its own
             raise BundleError(f"the repository {self.url} cannot be listed: {error}") from None
         parts = [str(path).split("/")[-3:-1] for path in paths]
-        return sorted(BundleRef(name, int(version)) for name, version in parts if version.isdigit())
+        return sorted(
+            BundleRef(name, int(version)) for name, version in parts if _is_version(version)
+        )
 
     def fetch(self, ref: BundleRef) -> Path:
-        """The folder with the local copy of this version, made now if there is none."""
+        """The folder with the local copy of this version, made now if there is none.
+
+        Only a copy whose hashes are right is kept, or one broken off would stay for ever.
+        """
         target = self._local.fetch(ref)
-        if not target.exists():
-            target.parent.mkdir(parents=True, exist_ok=True)
-            staging = Path(tempfile.mkdtemp(prefix=".fetching-", dir=target.parent))
-            try:
-                self._fs.get(
-                    f"{self._root}/{ref.name}/{ref.version}/", f"{staging}/", recursive=True
-                )
-                staging.rename(target)
-            except OSError as error:
-                raise BundleError(f"{ref} cannot be fetched from {self.url}: {error}") from None
-            finally:
-                shutil.rmtree(staging, ignore_errors=True)
+        try:
+            if not target.exists():
+                self._copy(ref, target)
+        except Exception as error:  # each filesystem has errors of its own
+            raise BundleError(f"{ref} cannot be fetched from {self.url}: {error}") from None
         return target
+
+    def _copy(self, ref: BundleRef, target: Path) -> None:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        staging = Path(tempfile.mkdtemp(prefix=".fetching-", dir=target.parent))
+        try:
+            self._fs.get(f"{self._root}/{ref.name}/{ref.version}/", f"{staging}/", recursive=True)
+            read_bundle(staging)
+            staging.rename(target)
+        except OSError:
+            if not target.exists():  # else another process was faster
+                raise
+        finally:
+            shutil.rmtree(staging, ignore_errors=True)
+
+
+def _is_version(text: str) -> bool:
+    return re.fullmatch("[1-9][0-9]*", text) is not None
 
 
 Repository = FolderRepository | RemoteRepository
