@@ -56,7 +56,7 @@ def draw_windows(spec: AugmentSpec, count: int, generator: Generator) -> Tensor:
 
 def augment_pixels(spec: AugmentSpec, images: Tensor, generator: Generator) -> Tensor:
     """uint8 [B, H, W, 3] -> uint8 [B, H, W, 3]: flipped, recoloured, degraded."""
-    planes = images.permute(0, 3, 1, 2).float().div_(255)  # [B, 3, H, W]
+    planes = images.permute(0, 3, 1, 2).contiguous().float().div_(255)  # [B, 3, H, W]
     batch = len(planes)
     mirrored = torch.rand(batch, generator=generator) < spec.flip
     planes = torch.where(mirrored[:, None, None, None], planes.flip(3), planes)
@@ -75,24 +75,29 @@ def _symmetric(shape: tuple[int, ...], generator: Generator) -> Tensor:
 
 
 def _recolour(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
+    """All changes of colour are linear in a pixel: one matrix and one offset an image."""
     batch = len(planes)
-    gain = 1 + spec.brightness * _symmetric((batch, 1, 1, 1), generator)
-    gain = gain * (1 + spec.tint * _symmetric((batch, 3, 1, 1), generator))
-    contrast = 1 + spec.contrast * _symmetric((batch, 1, 1, 1), generator)
-    saturation = 1 + spec.saturation * _symmetric((batch, 1, 1, 1), generator)
-    planes = planes * gain
-    grey = planes.mean(1, keepdim=True)  # [B, 1, H, W]
-    planes = grey + saturation * (planes - grey)
-    mean = grey.mean((2, 3), keepdim=True)
-    return (mean + contrast * (planes - mean)).clamp_(0, 1)
+    gain = 1 + spec.brightness * _symmetric((batch, 1, 1), generator)
+    gain = gain * (1 + spec.tint * _symmetric((batch, 1, 3), generator))  # [B, 1, 3]
+    saturation = 1 + spec.saturation * _symmetric((batch, 1, 1), generator)
+    contrast = 1 + spec.contrast * _symmetric((batch, 1, 1), generator)
+    grey = torch.full((3, 3), 1 / 3)
+    matrix = (grey + saturation * (torch.eye(3) - grey)) * gain  # [B, 3, 3]
+    mean = (planes.mean((2, 3))[:, None] * gain).mean(2, keepdim=True)  # [B, 1, 1]
+    flat = torch.baddbmm((1 - contrast) * mean, contrast * matrix, planes.flatten(2))
+    return flat.view_as(planes).clamp_(0, 1)
 
 
 def _sharpen(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
+    """Move every pixel away from the mean of its four neighbours, or towards it."""
     if not spec.sharpness:
         return planes
     amount = spec.sharpness * _symmetric((len(planes), 1, 1, 1), generator)
-    soft = F.avg_pool2d(F.pad(planes, (1, 1, 1, 1), mode="replicate"), 3, stride=1)
-    return (planes + amount * (planes - soft)).clamp_(0, 1)
+    padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
+    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
+    around += padded[..., 1:-1, :-2]
+    around += padded[..., 1:-1, 2:]
+    return torch.lerp(planes, around.mul_(0.25), -amount).clamp_(0, 1)
 
 
 def _lose_detail(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
