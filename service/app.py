@@ -132,8 +132,13 @@ async def _on_error(request: Request, error: Exception) -> Response:
 
 async def _on_http_error(request: Request, error: Exception) -> Response:
     assert isinstance(error, HTTPException)
+    detail = {404: f"there is nothing at {request.url.path}", 405: f"not with {request.method}"}
     return problem_response(
-        plain_problem(error.status_code, error.detail, request.state.request_id)
+        plain_problem(
+            error.status_code,
+            detail.get(error.status_code, error.detail),
+            request.state.request_id,
+        )
     )
 
 

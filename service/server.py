@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import signal
+import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType
 
@@ -27,25 +28,29 @@ class DrainingServer(uvicorn.Server):
         self._serving = serving
         self._on_ready = on_ready
         self._tasks: set[asyncio.Task[None]] = set()
+        self._loop: asyncio.AbstractEventLoop | None = None
 
     async def startup(self, sockets: list[object] | None = None) -> None:  # type: ignore[override]
+        self._loop = asyncio.get_running_loop()
         await super().startup(sockets)  # type: ignore[arg-type]
-        if hasattr(signal, "SIGHUP"):
-            loop = asyncio.get_running_loop()
+        if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
             rescan = self._serving.registry.rescan
-            loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(rescan()))
+            self._loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(rescan()))
         if self.started:
             self._spawn(self._announce())
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
-        if self._serving.draining or not self._serving.settings.drain_notice_s:
-            self._serving.draining = True
-            super().handle_exit(sig, frame)
+        # Not uvicorn's own, which raises the signal anew at the end: a drained server exits with 0.
+        if self._serving.draining or self._loop is None:
+            self.should_exit = self.force_exit = True
             return
         self._serving.draining = True
-        # A signal handler runs between any two bytecodes: what follows belongs on the loop.
-        loop = asyncio.get_running_loop()
-        loop.call_later(self._serving.settings.drain_notice_s, super().handle_exit, sig, None)
+        self._loop.call_soon_threadsafe(
+            self._loop.call_later, self._serving.settings.drain_notice_s, self._exit
+        )
+
+    def _exit(self) -> None:
+        self.should_exit = True
 
     async def _announce(self) -> None:
         await self._serving.registry.first_scan.wait()

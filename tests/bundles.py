@@ -56,10 +56,13 @@ def write_tiny_classifier(
     labels: Sequence[str] = ("red", "green", "blue"),
     size_px: int = 32,
     max_batch: int = 8,
+    matmuls: int = 0,
 ) -> Bundle:
     """A classifier that knows the names in COLOURS: an image gets the colour nearest to its mean.
 
     "image" uint8 [batch, size_px, size_px, 3] -> "probabilities" float32 [batch, C].
+    Each of `matmuls` makes a sample slower by a product of 512 × 512 matrices, some milliseconds,
+    and leaves the answer as it is.
     """
     colours: Floats = np.array([COLOURS[label] for label in labels], np.float32) / np.float32(
         255
@@ -72,7 +75,8 @@ def write_tiny_classifier(
         [
             helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
             helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
-            helper.make_node("Div", ["mean", "peak"], ["colour"]),
+            helper.make_node("Div", ["mean", "peak"], ["plain" if matmuls else "colour"]),
+            *_slow_down("plain", "colour", matmuls),
             helper.make_node("Gemm", ["colour", "weight", "bias"], ["logits"]),
             helper.make_node("Softmax", ["logits"], ["probabilities"], axis=1),
         ],
@@ -80,6 +84,7 @@ def write_tiny_classifier(
         [answer],
         axes=np.array([1, 2]),
         peak=np.array(255, np.float32),
+        **(_SLOW_CONSTANTS if matmuls else {}),
         weight=weight,
         bias=bias,
     )
@@ -150,6 +155,34 @@ def write_iterative(
         model,
         {"step": ({"state": states, "gain": gains}, {"next_state": states * gains + 1})},
     )
+
+
+_SLOW_CONSTANTS: dict[str, npt.NDArray[np.generic]] = {
+    "slow_shape": np.array([-1, 512, 512]),
+    "slow_axes": np.array([1, 2]),
+    "slow_matrix": np.eye(512, dtype=np.float32),
+    "slow_row": np.eye(3, 512 * 512, dtype=np.float32),
+    "slow_axis": np.array([1]),
+    "nothing": np.array(0, np.float32),
+}
+
+
+def _slow_down(given: str, answer: str, matmuls: int) -> list[onnx.NodeProto]:
+    """answer = given + 0 · (a sum over a chain of products), which no optimiser sees through."""
+    if not matmuls:
+        return []
+    return [
+        helper.make_node("MatMul", [given, "slow_row"], ["slow_flat"]),
+        helper.make_node("Reshape", ["slow_flat", "slow_shape"], ["slow_0"]),
+        *(
+            helper.make_node("MatMul", [f"slow_{i}", "slow_matrix"], [f"slow_{i + 1}"])
+            for i in range(matmuls)
+        ),
+        helper.make_node("ReduceSum", [f"slow_{matmuls}", "slow_axes"], ["slow_sum"], keepdims=0),
+        helper.make_node("Mul", ["slow_sum", "nothing"], ["slow_nothing"]),
+        helper.make_node("Unsqueeze", ["slow_nothing", "slow_axis"], ["slow_column"]),
+        helper.make_node("Add", [given, "slow_column"], [answer]),
+    ]
 
 
 _PROVENANCE = Provenance(command="tests/bundles.py", created=dt.datetime(2025, 1, 1, tzinfo=dt.UTC))

@@ -43,10 +43,10 @@ def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> 
         def get_route_handler(self) -> Handler:
             return endpoint
 
-    options = Annotated[task.options, Query()]
-
-    async def documented(options: options) -> None:  # type: ignore[valid-type]
+    async def documented(options: Any) -> None:
         """Never called: its signature is the documentation."""
+
+    documented.__annotations__["options"] = Annotated[task.options, Query()]
 
     router.add_api_route(
         f"/{task.name}",

@@ -1,0 +1,37 @@
+from __future__ import annotations
+
+from tests.serving import Running
+
+
+def test_every_route_is_documented_with_its_answers(server: Running) -> None:
+    document = server.client.get("/openapi.json").json()
+    assert document["openapi"].startswith("3.1")
+    assert {"/classify", "/models", "/models/{name}", "/livez", "/readyz", "/metrics"} <= set(
+        document["paths"]
+    )
+    classify = document["paths"]["/classify"]["post"]
+    names = {p["name"]: p for p in classify["parameters"]}
+    assert set(names) == {"model", "format", "top_k"}
+    assert all(p["in"] == "query" and p["description"] for p in names.values())
+    assert {"200", "400", "413", "422", "429", "503", "504"} <= set(classify["responses"])
+    schema = document["components"]["schemas"]["Prediction"]
+    assert schema["properties"]["score"]["description"]
+
+
+def test_the_examples_work_when_they_are_pasted(server: Running) -> None:
+    document = server.client.get("/openapi.json").json()
+    tried = 0
+    for path, operations in document["paths"].items():
+        for method, operation in operations.items():
+            bodies = operation.get("requestBody", {}).get("content", {})
+            for kind, content in bodies.items():
+                for example in content.get("examples", {}).values():
+                    response = server.client.request(
+                        method, path, json=example["value"], headers={"Content-Type": kind}
+                    )
+                    assert response.status_code == 200, response.text
+                    expected = operation["responses"]["200"]["content"][kind]["example"]
+                    assert set(response.json()) == set(expected)
+                    assert set(response.json()["images"][0]) == set(expected["images"][0])
+                    tried += 1
+    assert tried >= 1

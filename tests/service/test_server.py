@@ -1,0 +1,122 @@
+"""The process as an operator sees it: the command, its signals, its end."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+import threading
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import httpx
+
+from tests.bundles import write_tiny_classifier
+from tests.serving import picture
+
+START_S = 20.0
+
+
+@contextmanager
+def panoptes_serve(repository: Path, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
+    """`panoptes serve` as a process of its own, once it says that it is ready."""
+    command = [Path(sys.executable).with_name("panoptes"), "serve", "--port", "0"]
+    process = subprocess.Popen(
+        [*command, "--repository", repository],
+        env={**os.environ, **environment, "NO_COLOR": "1", "COLUMNS": "200"},
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    assert process.stderr is not None
+    said: list[str] = []
+    try:
+        for line in process.stderr:
+            said.append(line)
+            if match := re.search(r"Panoptes is ready: open http://localhost:(\d+)", line):
+                break
+        else:
+            raise AssertionError("it did not start:\n" + "".join(said))
+        # Nobody reads the rest, which must not fill the pipe.
+        threading.Thread(target=process.stderr.read, daemon=True).start()
+        yield process, f"http://127.0.0.1:{match[1]}"
+    finally:
+        if process.poll() is None:
+            process.kill()
+        process.wait(START_S)
+        process.stderr.close()
+
+
+def test_sigterm_under_load_loses_nothing(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path, matmuls=4)
+    image = picture()
+    statuses: list[int] = []
+
+    with panoptes_serve(tmp_path) as (process, url):
+
+        def ask() -> None:
+            with httpx.Client(base_url=url, timeout=30.0) as client:
+                while True:
+                    try:
+                        statuses.append(client.post("/classify", content=image).status_code)
+                    except httpx.ConnectError:
+                        return  # it listens no more
+                    except httpx.RemoteProtocolError:
+                        # An idle connection that it closed as this request was on its way: the
+                        # server had not read it, and says so by closing without a byte.
+                        return
+
+        threads = [threading.Thread(target=ask) for _ in range(8)]
+        for thread in threads:
+            thread.start()
+        while len(statuses) < 20:
+            time.sleep(0.005)
+        process.send_signal(signal.SIGTERM)
+        for thread in threads:
+            thread.join(START_S)
+        assert process.wait(START_S) == 0
+    assert set(statuses) <= {200, 503}
+    assert statuses.count(200) >= 20
+
+
+def test_sigterm_is_seen_by_the_load_balancer_first(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path)
+    with (
+        panoptes_serve(tmp_path, PANOPTES_DRAIN_NOTICE_S="0.6") as (process, url),
+        httpx.Client(base_url=url) as client,
+    ):
+        assert client.get("/readyz").status_code == 200
+        process.send_signal(signal.SIGTERM)
+        while (ready := client.get("/readyz")).status_code == 200:
+            time.sleep(0.01)
+        assert ready.json()["reason"] == "draining"
+        assert client.post("/classify", content=picture()).status_code == 200
+        assert process.wait(START_S) == 0
+
+
+def test_sighup_finds_new_versions(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path)
+    with panoptes_serve(tmp_path) as (process, url), httpx.Client(base_url=url) as client:
+        write_tiny_classifier(tmp_path, version=2)
+        process.send_signal(signal.SIGHUP)
+        end = time.monotonic() + START_S
+        while client.post("/classify", content=picture()).headers["x-model"] != "tiny:2":
+            assert time.monotonic() < end
+            time.sleep(0.01)
+
+
+def test_a_repository_that_is_no_folder_is_said_at_once(tmp_path: Path) -> None:
+    command = [Path(sys.executable).with_name("panoptes"), "serve", "--repository", tmp_path / "no"]
+    ended = subprocess.run(
+        command,
+        env={**os.environ, "COLUMNS": "300"},
+        capture_output=True,
+        text=True,
+        timeout=START_S,
+        check=False,
+    )
+    assert ended.returncode == 2
+    assert "is not a folder" in ended.stderr
