@@ -6,7 +6,7 @@ import io
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
@@ -171,6 +171,7 @@ def test_a_cut_image_is_refused_or_whole(image_format: str) -> None:
         assert np.array_equal(seen, whole), f"half an image from {cut} of {len(data)} bytes"
 
 
+@settings(deadline=None)
 @given(
     image_format=st.sampled_from(["JPEG", "PNG", "WEBP", "GIF", "BMP", "TIFF"]),
     changes=st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=8),
@@ -190,6 +191,7 @@ def test_a_mutated_image_raises_only_our_errors(
     assert image.pixels.shape == (image.height_px, image.width_px, 3)
 
 
+@settings(deadline=None)
 @given(
     head=st.sampled_from(
         [

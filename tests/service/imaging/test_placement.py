@@ -6,7 +6,7 @@ from typing import Literal
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.bundle import Fit
@@ -22,6 +22,7 @@ specs = st.builds(
 )
 
 
+@settings(deadline=None)
 @given(spec=specs, width=sides, height=sides, data=st.data())
 def test_there_and_back(spec: Fit, width: int, height: int, data: st.DataObject) -> None:
     placement = place(spec, width, height)
@@ -35,6 +36,7 @@ def test_there_and_back(spec: Fit, width: int, height: int, data: st.DataObject)
         np.testing.assert_allclose(back(there(boxes)), boxes, rtol=1e-9, atol=1e-6)
 
 
+@settings(deadline=None)
 @given(spec=specs, width=sides, height=sides)
 def test_what_is_seen_lies_inside_both_frames(spec: Fit, width: int, height: int) -> None:
     placement = place(spec, width, height)

@@ -6,7 +6,7 @@ from contextlib import suppress
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
@@ -48,6 +48,7 @@ def plain_string(counts: list[int]) -> str:
 masks = hnp.arrays(np.bool_, hnp.array_shapes(min_dims=2, max_dims=2, max_side=40))
 
 
+@settings(deadline=None)
 @given(masks)
 def test_encodes_as_coco_does_and_comes_back(mask: np.ndarray) -> None:
     counts = plain_counts(mask)
@@ -57,6 +58,7 @@ def test_encodes_as_coco_does_and_comes_back(mask: np.ndarray) -> None:
     assert np.array_equal(decode_mask(rle), mask)
 
 
+@settings(deadline=None)
 @given(st.lists(st.integers(0, 2**31 - 1), max_size=30))
 def test_strings_hold_any_runs(counts: list[int]) -> None:
     text = plain_string(counts)
@@ -76,6 +78,7 @@ def test_uniform_masks(value: int) -> None:
     assert np.array_equal(decode_mask(encode_mask(mask)), mask.astype(bool))
 
 
+@settings(deadline=None)
 @given(st.text(max_size=20))
 def test_a_broken_string_is_a_value_error(text: str) -> None:
     with suppress(ValueError):

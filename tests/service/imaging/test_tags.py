@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from itertools import combinations
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from service.imaging.tags import Rect, place_tags
@@ -21,6 +21,7 @@ def overlaps(a: Rect, b: Rect) -> bool:
     return a[0] < b[2] and b[0] < a[2] and a[1] < b[3] and b[1] < a[3]
 
 
+@settings(deadline=None)
 @given(st.lists(rects, max_size=12), st.integers(10, 380), st.integers(8, 40))
 def test_tags_stay_inside_the_frame(boxes: list[Rect], width: int, height: int) -> None:
     placed = place_tags(boxes, [(width, height)] * len(boxes), FRAME)
