@@ -161,7 +161,7 @@ def _places(
     objects = foot.shape[1]
     wanted = spec.min_objects + draws.integers("count", 1 + spec.max_objects - spec.min_objects)
     away = draws.uniform("away", objects, _TRIES, low=-1.35, high=1.35)  # [B, K, T]
-    across = draws.uniform("across", objects, _TRIES, low=-1, high=1) * (1.12 + 0.27 * (away + 1.2))
+    across = draws.uniform("across", objects, _TRIES, low=-1, high=1) * (1.0 + 0.25 * (away + 1.2))
     ahead = normalise(camera.forward * torch.tensor([[1.0], [0.0], [1.0]], device=foot.device))
     east, north = ahead[0, :, None, None], ahead[2, :, None, None]
     try_x, try_z = across * north + away * east, away * north - across * east
