@@ -29,12 +29,19 @@ class Worker:
     """Runs batches until its scheduler stops. Whatever goes wrong, every job is settled."""
 
     def __init__(
-        self, device: str, scheduler: Scheduler, observer: Observer, *, clock: Clock
+        self,
+        device: str,
+        scheduler: Scheduler,
+        observer: Observer,
+        *,
+        clock: Clock,
+        rebuild_wait_s: Sequence[float] = REBUILD_WAIT_S,
     ) -> None:
         self._device = device
         self._scheduler = scheduler
         self._observer = observer
         self._clock = clock
+        self._rebuild_wait_s = rebuild_wait_s
         self._stopping = threading.Event()
         self._mine: set[Job] = set()
         """Jobs of the batch at hand that were not handed back to the scheduler."""
@@ -153,15 +160,15 @@ class Worker:
         log.error("device %s is lost: %s", self._device, reason)
         self._observer.device_lost(self._device, reason)
         attempt = 0
-        while not self._stopping.wait(REBUILD_WAIT_S[min(attempt, len(REBUILD_WAIT_S) - 1)]):
-            attempt += 1
+        while not self._stopping.wait(self._rebuild_wait_s[attempt]):
+            attempt = min(attempt + 1, len(self._rebuild_wait_s) - 1)
             try:
                 for each in self._scheduler.lanes:
                     with self._scheduler.holding(each) as here:
                         if here:  # a backend that was closed must not be opened again
                             each.backend.rebuild()
             except Exception as error:
-                log.error("device %s: attempt %d to rebuild: %s", self._device, attempt, error)
+                log.error("device %s cannot be rebuilt yet: %s", self._device, error)
                 continue
             log.warning("device %s is rebuilt", self._device)
             self._observer.device_rebuilt(self._device)

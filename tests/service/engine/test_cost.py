@@ -1,0 +1,108 @@
+"""T(batch) between, below and beyond what was measured, and the batch that pays."""
+
+from __future__ import annotations
+
+import pytest
+
+from service.engine.cost import CostCurve
+from tests.service.engine.scripted import measured
+
+
+def accelerator(batch: int) -> float:
+    """Mostly launch: eight cost little more than one."""
+    return 0.010 + 0.001 * batch
+
+
+def processor(batch: int) -> float:
+    """Every sample costs the same."""
+    return 0.010 * batch
+
+
+def test_nothing_measured_costs_nothing() -> None:
+    assert CostCurve().seconds(5) == 0.0
+
+
+def test_a_size_that_was_measured_costs_what_was_measured() -> None:
+    curve = measured(accelerator, 1, 2, 4, 8)
+
+    assert [curve.seconds(b) for b in (1, 2, 4, 8)] == pytest.approx(
+        [accelerator(b) for b in (1, 2, 4, 8)]
+    )
+
+
+def test_between_two_measured_sizes_the_cost_is_interpolated() -> None:
+    assert measured(lambda b: b**2, 2, 6).seconds(3) == pytest.approx(4 + (36 - 4) / 4)
+
+
+def test_below_and_beyond_what_was_measured_the_cost_is_proportional() -> None:
+    curve = measured(accelerator, 2, 8)
+
+    assert curve.seconds(1) == pytest.approx(accelerator(2) / 2)
+    assert curve.seconds(16) == pytest.approx(2 * accelerator(8))
+
+
+def test_the_host_adds_to_each_sample() -> None:
+    curve = measured(accelerator, 1, 4)
+    curve.observe_host(0.5)
+
+    assert curve.seconds(4) == pytest.approx(accelerator(4) + 4 * 0.5)
+
+
+def test_a_curve_follows_a_device_that_became_slower() -> None:
+    curve = measured(processor, 1)
+    curve.observe_run(1, 0.020)
+    assert 0.010 < curve.seconds(1) < 0.012, "one outlier must not carry the curve away"
+
+    for _ in range(100):
+        curve.observe_run(1, 0.020)
+
+    assert curve.seconds(1) == pytest.approx(0.020, rel=1e-3)
+    assert curve.points() == {1: curve.seconds(1)}
+
+
+def test_where_samples_share_a_launch_the_largest_batch_pays() -> None:
+    curve = measured(accelerator, 1, 2, 4, 8)
+
+    assert [curve.paying_batch(b) for b in (1, 3, 5, 8)] == [1, 3, 5, 8]
+
+
+def test_where_each_sample_costs_the_same_a_batch_of_one_pays() -> None:
+    curve = measured(processor, 1, 2, 4, 8)
+
+    assert [curve.paying_batch(b) for b in (1, 3, 5, 8)] == [1, 1, 1, 1]
+
+
+def test_a_batch_that_saves_next_to_nothing_is_not_worth_its_latency() -> None:
+    saturated = {1: 0.012, 2: 0.014, 4: 0.020, 8: 0.0396}
+
+    assert measured(saturated.__getitem__, *saturated).paying_batch(8) == 4
+
+
+def test_work_on_the_host_makes_batches_pay_less() -> None:
+    curve = measured(accelerator, 1, 2, 4, 8)
+    curve.observe_host(0.5)
+
+    assert curve.paying_batch(8) == 1
+
+
+def test_a_size_that_was_never_seen_is_tried_and_learned_from() -> None:
+    curve = measured(accelerator, 1)
+    tried = []
+    while (batch := curve.paying_batch(8)) not in tried:
+        tried.append(batch)
+        curve.observe_run(batch, accelerator(batch))
+
+    assert tried == [2, 4, 8]
+
+
+def test_what_was_tried_and_did_not_pay_is_left() -> None:
+    curve = measured(processor, 1)
+    for _ in range(3):
+        batch = curve.paying_batch(8)
+        curve.observe_run(batch, processor(batch))
+
+    assert curve.paying_batch(8) == 1
+
+
+def test_a_lane_that_was_never_measured_takes_all_there_is() -> None:
+    assert CostCurve().paying_batch(5) == 5
