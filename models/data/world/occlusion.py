@@ -32,12 +32,9 @@ def expose(scenes: Scenes, hits: Hits, supersample: int) -> Exposure:
     towards = _towards_lamp(scenes, hits.owner.shape[1], supersample)
     cosine = dot(hits.normal, scenes.light.direction[:, :, None]).clamp_min(0)
     point = hits.point + _LIFT * hits.normal
-    gap = scenes.position[..., None] - point[:, :, None]  # [3, B, K, P]
-    apart = dot(gap, gap)  # [B, K, P]
-    places = torch.arange(scenes.shape.shape[1], device=point.device)[:, None]
-    other = scenes.present[..., None] & (hits.owner[:, None] != FIRST_OBJECT + places)
-    shaded = _in_shadow(scenes, point, towards, gap, apart, other & (cosine > 0)[:, None])
-    sky = _open_sky(scenes, hits, gap, apart, other)
+    near, hidden = _look_around(scenes, hits, point, towards)
+    shaded = _in_shadow(scenes, point, towards, near & (cosine > 0)[:, None])
+    sky = _open_sky(scenes, hits, hidden)
     visible = (~shaded).to(cosine.dtype)
     if supersample > 1:
         visible = _share_out(visible, hits.owner < FIRST_OBJECT, supersample)
@@ -73,12 +70,27 @@ def _share_out(visible: Tensor, flat: Tensor, supersample: int) -> Tensor:
     return torch.where(flat, shared.reshape(visible.shape), visible)
 
 
-def _in_shadow(
-    scenes: Scenes, point: Tensor, towards: Tensor, gap: Tensor, apart: Tensor, other: Tensor
-) -> Tensor:
-    """Bool [B, P]: an object that is not the point's own stands before the lamp."""
-    along = dot(gap, towards[:, :, None])  # [B, K, P]
-    near = other & (along > 0) & (apart - along * along < (scenes.reach**2)[..., None])
+def _look_around(
+    scenes: Scenes, hits: Hits, point: Tensor, towards: Tensor
+) -> tuple[Tensor, Tensor]:
+    """Which other objects may stand before the lamp, bool [B, K, P], and how much of the sky they
+    hide, [B, P]: each about what a ball of its volume would."""
+    near, hidden = [], torch.zeros_like(hits.distance)
+    width = scenes.size.prod(0).pow(2 / 3)  # [B, K] the ball's radius, squared
+    for k in range(scenes.shape.shape[1]):  # one by one: all together would not stay in a cache
+        gap = scenes.position[:, :, k, None] - point  # [3, B, P]
+        apart, along = dot(gap, gap), dot(gap, towards)
+        other = scenes.present[:, k, None] & (hits.owner != FIRST_OBJECT + k)
+        reach = (scenes.reach[:, k, None]) ** 2
+        near.append(other & (along > 0) & (apart - along * along < reach))
+        apart = apart.clamp_min(1e-4)
+        seen = dot(gap, hits.normal).clamp_min(0) * apart.rsqrt()
+        hidden += seen * (width[:, k, None] / apart).clamp_max(1.0) * other
+    return torch.stack(near, dim=1), hidden
+
+
+def _in_shadow(scenes: Scenes, point: Tensor, towards: Tensor, near: Tensor) -> Tensor:
+    """Bool [B, P]: one of the objects in question does stand before the lamp."""
     shaded = torch.zeros(near.shape[0] * near.shape[2], dtype=torch.bool, device=near.device)
     flat_point, flat_towards = point.flatten(1), towards.flatten(1)
     for pairs in pair_up(scenes, near):
@@ -91,13 +103,8 @@ def _in_shadow(
     return shaded.view(near.shape[0], near.shape[2])
 
 
-def _open_sky(scenes: Scenes, hits: Hits, gap: Tensor, apart: Tensor, other: Tensor) -> Tensor:
-    """Each object hides what a ball of its volume would; table and wall darken where they meet."""
-    width = scenes.size.prod(0).pow(2 / 3)[..., None]  # [B, K, 1] its radius, squared
-    apart = apart.clamp_min(1e-4)
-    seen = dot(gap, hits.normal[:, :, None]).clamp_min(0) * apart.rsqrt()
-    each = seen * (width / apart).clamp_max(1.0) * other
-    hidden = each.sum(1) if each.shape[1] > 1 else each[:, 0]  # a sum over one is slow
+def _open_sky(scenes: Scenes, hits: Hits, hidden: Tensor) -> Tensor:
+    """What the objects leave; table and wall darken where they meet, objects near the table."""
     sky = (1 - 1.1 * hidden).clamp_min(0.15)
     height = hits.point[1]
     to_wall = (scenes.room.wall_z[:, None] - hits.point[2]).clamp_min(0)

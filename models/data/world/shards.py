@@ -15,7 +15,7 @@ from models.data.world.spec import WorldSpec
 from models.data.world.views import Views, render_views
 
 # Samples that are worked on together: about what stays in a core's cache, or fills a GPU.
-_SAMPLES_AT_ONCE = {"cpu": 1 << 17, "cuda": 1 << 24}
+_SAMPLES_AT_ONCE = {"cpu": 1 << 18, "cuda": 1 << 24}
 
 Columns = dict[str, list[np.ndarray]]
 
