@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Mapping
 from pathlib import Path
 
 from fastapi import FastAPI
@@ -14,6 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp
 
 from service.bundle import open_repository
 from service.engine.device import Device
@@ -41,10 +42,10 @@ the form of the answer. `X-Deadline-Ms` says how long the answer is of use: a re
 answered in time is refused at once, with 429 and `Retry-After`. Errors are RFC 9457 problems."""
 
 
-def create_app(settings: Settings | None = None) -> FastAPI:
+def create_app(settings: Settings | None = None) -> Application:
     """The ASGI application. Threads start, and models load, in its lifespan."""
     serving = _serving(settings or Settings())
-    app = FastAPI(
+    api = FastAPI(
         title="Panoptes",
         version=VERSION,
         description=DESCRIPTION,
@@ -54,17 +55,24 @@ def create_app(settings: Settings | None = None) -> FastAPI:
         docs_url=None,
         redoc_url=None,
     )
-    app.state.serving = serving
-    for task in IMAGE_TASKS:  # first, since routes are tried in order
-        add_task(app.router, task, serving)
-    app.include_router(models_router(serving))
-    app.include_router(health_router(serving))
-    _add_page(app)
-    app.add_middleware(Envelope, serving=serving)
-    app.add_exception_handler(PanoptesError, _on_error)
-    app.add_exception_handler(HTTPException, _on_http_error)
-    app.add_exception_handler(RequestValidationError, _on_invalid)
-    return app
+    api.state.serving = serving
+    direct = {f"/{task.name}": add_task(api.router, task, serving) for task in IMAGE_TASKS}
+    api.include_router(models_router(serving))
+    api.include_router(health_router(serving))
+    _add_page(api)
+    api.add_exception_handler(PanoptesError, _on_error)
+    api.add_exception_handler(HTTPException, _on_http_error)
+    api.add_exception_handler(RequestValidationError, _on_invalid)
+    return Application(api, serving, direct=direct)
+
+
+class Application(Envelope):
+    """The server as an ASGI application, with what it is made of."""
+
+    def __init__(self, api: FastAPI, serving: Serving, *, direct: Mapping[str, ASGIApp]) -> None:
+        super().__init__(api, serving, direct=direct)
+        self.api = api
+        self.serving = serving
 
 
 def _serving(settings: Settings) -> Serving:

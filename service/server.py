@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import asyncio
+import gc
 import signal
 import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType
 
 import uvicorn
-from fastapi import FastAPI
 
+from service.app import Application
 from service.protocols.serving import Serving
 from service.settings import Settings
 
@@ -54,6 +55,9 @@ class DrainingServer(uvicorn.Server):
 
     async def _announce(self) -> None:
         await self._serving.registry.first_scan.wait()
+        # What is here now stays: collections need not look through it again and again.
+        gc.collect()
+        gc.freeze()
         host, port = self.servers[0].sockets[0].getsockname()[:2]  # with port 0 the system chose
         here = host in ("127.0.0.1", "0.0.0.0", "::1", "::")
         self._on_ready(f"http://{'localhost' if here else host}:{port}")
@@ -65,7 +69,7 @@ class DrainingServer(uvicorn.Server):
 
 
 def make_server(
-    app: FastAPI, settings: Settings, *, on_ready: Callable[[str], None]
+    app: Application, settings: Settings, *, on_ready: Callable[[str], None]
 ) -> DrainingServer:
     """`on_ready` hears the server's URL once it listens and its models are loaded."""
     config = uvicorn.Config(
@@ -74,8 +78,9 @@ def make_server(
         port=settings.port,
         log_config=None,
         access_log=False,
+        proxy_headers=False,
         server_header=False,
         date_header=False,
         timeout_graceful_shutdown=int(settings.drain_s) + 1,
     )
-    return DrainingServer(config, app.state.serving, on_ready)
+    return DrainingServer(config, app.serving, on_ready)

@@ -11,10 +11,9 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-from fastapi import FastAPI
 from PIL import Image
 
-from service.app import create_app
+from service.app import Application, create_app
 from service.protocols.serving import Serving
 from service.server import make_server
 from service.settings import Settings
@@ -25,13 +24,12 @@ START_S = 20.0
 @dataclass(frozen=True)
 class Running:
     url: str
-    app: FastAPI
+    app: Application
     client: httpx.Client
 
     @property
     def serving(self) -> Serving:
-        serving: Serving = self.app.state.serving
-        return serving
+        return self.app.serving
 
     def metric(self, name: str, **labels: str) -> float:
         value = self.serving.metrics.registry.get_sample_value(name, labels)

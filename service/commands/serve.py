@@ -44,7 +44,7 @@ def serve(
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     set_up_logs(settings.log_format, settings.log_level)
     app = create_app(settings)
-    server = make_server(app, settings, on_ready=lambda url: _announce(app.state.serving, url))
+    server = make_server(app, settings, on_ready=lambda url: _announce(app.serving, url))
     server.run()
 
 

@@ -6,6 +6,8 @@ import logging
 import os
 import re
 import time
+from collections.abc import Mapping
+from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -18,11 +20,22 @@ log = logging.getLogger("panoptes.requests")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
-class Envelope:
-    """ASGI middleware. A caller's own X-Request-Id is kept if it is sane."""
+class DirectRoute(NamedTuple):
+    """What the router would leave in the scope."""
 
-    def __init__(self, app: ASGIApp, serving: Serving) -> None:
+    path: str
+
+
+class Envelope:
+    """The outermost ASGI application. A caller's own X-Request-Id is kept if it is sane.
+
+    `direct` maps paths to the applications that answer POST there without the detour through
+    `app`, which has them too.
+    """
+
+    def __init__(self, app: ASGIApp, serving: Serving, *, direct: Mapping[str, ASGIApp]) -> None:
         self._app = app
+        self._direct = direct
         self._serving = serving
         self._log_requests = serving.settings.log_requests
 
@@ -31,6 +44,10 @@ class Envelope:
             await self._app(scope, receive, send)
             return
         started = time.perf_counter()
+        app = self._app
+        if scope["method"] == "POST" and (found := self._direct.get(scope["path"])) is not None:
+            app = found
+            scope["route"] = DirectRoute(scope["path"])
         given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
         encoded = given if _SANE_ID.fullmatch(given) else os.urandom(8).hex().encode()
         request_id = encoded.decode()
@@ -46,7 +63,7 @@ class Envelope:
             await send(message)
 
         try:
-            await self._app(scope, receive, send_with_id)
+            await app(scope, receive, send_with_id)
         except Exception as error:
             log.exception("unexpected error")
             if not status:
@@ -66,7 +83,7 @@ class Envelope:
                 request_id=request_id,
                 status=status,
                 seconds=seconds,
-                headers={k.decode("latin-1"): v.decode("latin-1") for k, v in scope["headers"]},
+                headers=scope["headers"],
                 samples=timings,
             )
         if self._log_requests == "all" or (self._log_requests == "failed" and status >= 500):

@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable, Coroutine, Sequence
+from collections.abc import Sequence
 from typing import Annotated, Any
 
 import orjson
 from fastapi import APIRouter, Query
 from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError, create_model
-from starlette.requests import Request
+from starlette.datastructures import QueryParams
 from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine.job import Job, Timing
 from service.errors import NotAcceptableError, PanoptesError
@@ -22,8 +23,6 @@ from service.protocols.problems import Problem, option_error, problem_of, proble
 from service.protocols.serving import Serving, deadline_of, run_while_connected
 from service.tasks.task import MEDIA_TYPES, ImageCall, ImageTask
 
-Handler = Callable[[Request], Coroutine[Any, Any, Response]]
-
 
 class FailedImage(BaseModel):
     """In the place of an image, among several, that has no answer."""
@@ -31,17 +30,16 @@ class FailedImage(BaseModel):
     error: Problem
 
 
-def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> None:
-    """POST /<task>, documented by the task's own types.
-
-    The route answers through `TaskEndpoint` and not through FastAPI's parsing of parameters,
-    which would cost as much as all the rest of a small model's request.
-    """
+def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> ASGIApp:
+    """POST /<task>, documented by the task's own types and answered by the endpoint returned."""
     endpoint = TaskEndpoint(task, serving)
 
     class Route(APIRoute):
-        def get_route_handler(self) -> Handler:
-            return endpoint
+        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
+            if scope["method"] == "POST":
+                await endpoint(scope, receive, send)
+            else:
+                await super().handle(scope, receive, send)
 
     async def documented(options: Any) -> None:
         """Never called: its signature is the documentation."""
@@ -61,33 +59,39 @@ def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> 
         openapi_extra={"requestBody": _documented_body(task)},
         route_class_override=Route,
     )
+    return endpoint
 
 
 class TaskEndpoint:
-    """One task over HTTP: body to jobs, jobs through the engine, outcomes to the answer."""
+    """One task over HTTP: body to jobs, jobs through the engine, outcomes to the answer.
+
+    An ASGI application of its own: FastAPI's parsing of parameters, its middleware and its router
+    cost as much as all the rest of a small model's request.
+    """
 
     def __init__(self, task: ImageTask[Any, Any], serving: Serving) -> None:
         self._task = task
         self._serving = serving
         self._no_options = task.options()
 
-    async def __call__(self, request: Request) -> Response:
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            return await self._answer(request)
+            response = await self._answer(scope, receive)
         except PanoptesError as error:
-            return problem_response(problem_of(error, request.scope["state"]["request_id"]), error)
+            response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
+        await response(scope, receive, send)
 
-    async def _answer(self, request: Request) -> Response:
+    async def _answer(self, scope: Scope, receive: Receive) -> Response:
         arrived = time.monotonic()
         serving, settings = self._serving, self._serving.settings
-        headers: dict[bytes, bytes] = dict(request.scope["headers"])
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await read_images(
-            request.receive,
+            receive,
             headers,
             max_bytes=settings.max_body_bytes,
             max_images=settings.max_images,
         )
-        options = self._options(request, body.options)
+        options = self._options(scope["query_string"], body.options)
         form = choose_form(headers.get(b"accept", b""), options.format, self._task.formats)
         if form != "json" and len(body.images) > 1:
             raise NotAcceptableError(
@@ -96,22 +100,19 @@ class TaskEndpoint:
         model = serving.registry.find(self._task.name, options.model)
         default_ms = int(model.bundle.manifest.defaults.get("deadline_ms", settings.deadline_ms))
         deadline = deadline_of(arrived, headers.get(b"x-deadline-ms"), default_ms)
-        limits = serving.limits
         jobs = []
         for image in body.images:
-            call = ImageCall(self._task, model, image, options, form, limits)
+            call = ImageCall(self._task, model, image, options, form, serving.limits)
             jobs.append(Job(prepare=call.prepare, finish=call.finish, deadline=deadline))
         with model.hold():
             lane = model.lanes[self._task.name]
-            await run_while_connected(model.device, lane, jobs, request.receive)
-        request_id = request.scope["state"]["request_id"]
+            await run_while_connected(model.device, lane, jobs, receive)
+        request_id = scope["state"]["request_id"]
         timings = [job.timing for job in jobs]
-        request.scope["state"]["timings"] = timings
+        scope["state"]["timings"] = timings
         if form == "json":
-            content = orjson.dumps(
-                {"model": model.ref, "images": _each_or_raise(jobs, request_id)},
-                option=orjson.OPT_SERIALIZE_NUMPY,
-            )
+            answer = {"model": model.ref, "images": _each_or_raise(jobs, request_id)}
+            content = orjson.dumps(answer)
         else:
             content = jobs[0].outcome()
         return Response(
@@ -124,12 +125,12 @@ class TaskEndpoint:
             media_type=MEDIA_TYPES[form],
         )
 
-    def _options(self, request: Request, in_body: dict[str, Any]) -> Any:
+    def _options(self, query: bytes, in_body: dict[str, Any]) -> Any:
         """The options in the query and in the body; the body's win."""
-        if not request.scope["query_string"] and not in_body:
+        if not query and not in_body:
             return self._no_options
         try:
-            return self._task.options.model_validate({**request.query_params, **in_body})
+            return self._task.options.model_validate({**QueryParams(query), **in_body})
         except ValidationError as error:
             raise option_error(error) from None
 

@@ -6,7 +6,7 @@ The only file that imports opentelemetry, and only when asked to.
 from __future__ import annotations
 
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Sequence
 from typing import Protocol
 
 from service.engine.job import Timing
@@ -22,7 +22,7 @@ class Tracer(Protocol):
         request_id: str,
         status: int,
         seconds: float,
-        headers: Mapping[str, str],
+        headers: Iterable[tuple[bytes, bytes]],
         samples: Sequence[Timing],
     ) -> None: ...
 
@@ -39,7 +39,7 @@ class NoTracer:
         request_id: str,
         status: int,
         seconds: float,
-        headers: Mapping[str, str],
+        headers: Iterable[tuple[bytes, bytes]],
         samples: Sequence[Timing],
     ) -> None: ...
 
@@ -69,15 +69,16 @@ class OtlpTracer:
         request_id: str,
         status: int,
         seconds: float,
-        headers: Mapping[str, str],
+        headers: Iterable[tuple[bytes, bytes]],
         samples: Sequence[Timing],
     ) -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
+        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
         end = time.time_ns()
         span = self._tracer.start_span(
             f"POST {route}",
-            context=self._propagator.extract(headers),
+            context=self._propagator.extract(carrier),
             kind=SpanKind.SERVER,
             start_time=end - _ns(seconds),
             attributes={

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import collections
+import threading
 from collections.abc import Callable, Mapping
 from typing import Any
 
@@ -38,6 +39,7 @@ class Recorder:
         self.outcomes: dict[str, list[str]] = collections.defaultdict(list)
         self.batches: list[tuple[str, int]] = []
         self.events: list[str] = []
+        self._settlements = threading.Semaphore(0)
 
     def admitted(self, lane: str, jobs: int) -> None:
         self.admitted_jobs[lane] += jobs
@@ -48,6 +50,11 @@ class Recorder:
     def settled(self, lane: str, job: Job, outcome: str) -> None:
         self._break("settled")
         self.outcomes[lane].append(outcome)
+        self._settlements.release()
+
+    def wait_until_settled(self) -> None:
+        """One more job, each time that this is called."""
+        assert self._settlements.acquire(timeout=60.0)
 
     def batch_ran(self, lane: str, size: int, seconds: float) -> None:
         self._break("batch_ran")
