@@ -1,0 +1,117 @@
+/** The page: its parts, put together. */
+
+import { TASKS } from "../tasks/index.js";
+import { Controls } from "./controls.js";
+import { element, find } from "./dom.js";
+import { openIntake } from "./intake.js";
+import { showModels } from "./models-panel.js";
+import { pictureOfFile } from "./picture.js";
+import { Playground } from "./playground.js";
+import { Samples } from "./samples.js";
+import { Stage } from "./stage.js";
+import { copyButton } from "./takeaway.js";
+import { followTheme } from "./theme.js";
+import { TimingBar } from "./timing.js";
+import { Watch } from "./watch.js";
+
+const STATES = {
+  loading: ["loading", "Models are loading.", "Your picture will be looked at as soon as one is ready."],
+  unready: ["not ready", "The server is not ready:", ""],
+  away: ["no answer", "The server does not answer.", "This page goes on trying."],
+};
+
+let offered = []; // the tasks that the server can do now
+let models = [];
+
+const stage = new Stage({
+  stage: find("stage"),
+  picture: find("picture"),
+  overlay: find("overlay"),
+  facts: find("picture-facts"),
+});
+const controls = new Controls(find("options"), () => playground.ask());
+const watch = new Watch(tell);
+const playground = new Playground(
+  {
+    answer: find("answer"),
+    problem: find("problem"),
+    result: find("result"),
+    spoken: find("spoken"),
+    facts: find("facts"),
+    command: find("command"),
+    json: find("json"),
+    copyJson: find("copy-json"),
+    savePng: find("save-png"),
+  },
+  {
+    stage,
+    controls,
+    timing: new TimingBar(find("timing"), find("round-trip")),
+    onTrouble: () => watch.look(),
+  },
+);
+const samples = new Samples(find("samples"), (picture) => playground.choose(picture));
+
+followTheme(find("theme"));
+openIntake({ button: find("choose"), input: find("file"), stage: find("stage") }, (file) => {
+  samples.clear();
+  playground.choose(pictureOfFile(file));
+});
+copyButton(find("copy-command"), () => playground.command);
+copyButton(find("copy-json"), () => playground.json);
+find("save-png").addEventListener("click", () => playground.savePng());
+addEventListener("hashchange", showTask);
+samples.open();
+watch.look();
+
+function tell(seen) {
+  const ready = seen.state === "ready";
+  const [word, title, advice] = ready ? ["ready"] : STATES[seen.state];
+  const state = find("state");
+  state.dataset.state = seen.state;
+  sayOnce(state, word);
+  const notice = find("notice");
+  notice.hidden = ready;
+  if (!ready) sayOnce(notice, element("b", {}, title), ` ${advice || seen.reason}`);
+  if (!seen.models) return;
+  models = seen.models;
+  showModels(find("models"), models, seen.problems);
+  offered = TASKS.filter((task) => modelsFor(task).length);
+  showTask();
+}
+
+/** What did not change is not read out again. */
+function sayOnce(place, ...content) {
+  const said = content.map((part) => part.textContent ?? part).join("");
+  if (place.textContent !== said) place.replaceChildren(...content);
+}
+
+/** The task that the address names, if the server can do it; else the first that it can. */
+function showTask() {
+  const task = offered.find(({ name }) => `#${name}` === location.hash) ?? offered[0];
+  if (!task) return;
+  find("task-title").textContent = task.title;
+  find("task-path").textContent = `POST /${task.name}`;
+  find("task-summary").textContent = task.summary;
+  showTabs(task);
+  playground.offer(task, modelsFor(task));
+}
+
+function showTabs(current) {
+  const tabs = find("tasks");
+  if (tabs.children.length !== offered.length) {
+    tabs.replaceChildren(
+      ...offered.map((task) => element("a", { href: `#${task.name}` }, task.title)),
+    );
+  }
+  [...tabs.children].forEach((tab, index) => {
+    if (offered[index] === current) tab.setAttribute("aria-current", "page");
+    else tab.removeAttribute("aria-current");
+  });
+}
+
+function modelsFor(task) {
+  return models
+    .filter((model) => model.state === "ready" && model.task === task.name)
+    .sort((one, other) => other.default - one.default);
+}

@@ -1,0 +1,145 @@
+/** The flow: a picture and a task make a question; its answer, or its problem, is shown. */
+
+import { element } from "./dom.js";
+import { milliseconds } from "./format.js";
+import { showJson } from "./json-view.js";
+import { commandFor } from "./command.js";
+import { showProblem } from "./problem-view.js";
+import { ask } from "./server.js";
+import { download } from "./takeaway.js";
+
+export class Playground {
+  #task;
+  #picture;
+  #asked = new AbortController();
+  json = "";
+
+  /** `parts`: the elements that are filled; `stage`, `controls`, `timing`: those who fill others. */
+  constructor(parts, { stage, controls, timing, onTrouble }) {
+    this.parts = parts;
+    this.stage = stage;
+    this.controls = controls;
+    this.timing = timing;
+    this.onTrouble = onTrouble;
+    this.#forget();
+  }
+
+  /** What can be asked now. A picture that waited for this is asked about at once. */
+  offer(task, models) {
+    const waited = !this.#task && this.#picture;
+    const changed = task !== this.#task;
+    this.#task = task;
+    this.controls.offer(task, models);
+    if (changed) this.#forget();
+    if (changed || waited) this.ask();
+    else this.parts.command.textContent = this.command;
+  }
+
+  choose(picture) {
+    this.#picture?.release();
+    this.#picture = picture;
+    this.stage.show(picture);
+    this.ask();
+  }
+
+  get command() {
+    return commandFor(this.#question());
+  }
+
+  /** Whatever is under way is of no use any more: the server hears of it and drops it. */
+  async ask() {
+    this.#asked.abort();
+    this.parts.command.textContent = this.#task ? this.command : "";
+    if (!this.#picture || !this.#task) return;
+    const asked = (this.#asked = new AbortController());
+    this.#busy(true);
+    try {
+      const reply = await ask({ ...this.#question(), signal: asked.signal });
+      await this.#show(reply);
+    } catch (error) {
+      if (asked.signal.aborted) return;
+      this.#fail(error, () => this.ask());
+    }
+    if (asked === this.#asked) this.#busy(false);
+  }
+
+  /** The same answer, drawn by the server. */
+  async savePng() {
+    const { stem } = this.#picture;
+    const question = { ...this.#question(), accept: "image/png" };
+    try {
+      download((await ask(question)).body, `${stem}-${question.task}.png`);
+    } catch (error) {
+      showProblem(this.parts.problem, error, () => this.savePng());
+    }
+  }
+
+  #question() {
+    return { task: this.#task.name, options: this.controls.options, picture: this.#picture };
+  }
+
+  async #show(reply) {
+    const { model, images } = JSON.parse(await reply.body.text());
+    const [answer] = images;
+    const { parts } = this;
+    parts.problem.replaceChildren();
+    this.stage.clearOverlay();
+    this.stage.measure(answer.width, answer.height);
+    this.#task.draw(
+      { result: parts.result, overlay: this.stage.overlay, model: this.controls.model },
+      answer,
+    );
+    this.timing.show(reply.timing, reply.roundTripMs);
+    this.#tellFacts({
+      Model: model,
+      Digest: reply.digest.slice(0, 12),
+      Batch: reply.timing.batch,
+      Request: reply.requestId,
+    });
+    this.json = JSON.stringify({ model, images }, null, 2);
+    showJson(parts.json, this.json);
+    parts.copyJson.disabled = parts.savePng.disabled = false;
+    parts.spoken.textContent =
+      `${this.#task.say(answer)}. Answered in ${milliseconds(reply.roundTripMs)}.`;
+  }
+
+  #fail(error, again) {
+    this.#forget();
+    this.parts.result.replaceChildren();
+    showProblem(this.parts.problem, error, again);
+    this.onTrouble();
+  }
+
+  #forget() {
+    const { parts } = this;
+    this.json = "";
+    this.stage.clearOverlay();
+    this.timing.clear();
+    this.#tellFacts({ Model: "–", Digest: "–", Batch: "–", Request: "–" });
+    parts.problem.replaceChildren();
+    parts.result.replaceChildren(
+      element(
+        "p",
+        { class: "placeholder" },
+        element("b", {}, "Nothing seen yet"),
+        "Give it an image: the answer, its timing and its JSON appear here.",
+      ),
+    );
+    parts.json.replaceChildren();
+    parts.spoken.textContent = "";
+    parts.copyJson.disabled = parts.savePng.disabled = true;
+  }
+
+  #tellFacts(facts) {
+    this.parts.facts.replaceChildren(
+      ...Object.entries(facts).map(([title, value]) =>
+        element("div", {}, element("dt", {}, title), element("dd", {}, value)),
+      ),
+    );
+  }
+
+  #busy(is) {
+    this.stage.busy(is);
+    this.parts.answer.setAttribute("aria-busy", is);
+  }
+}
