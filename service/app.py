@@ -14,7 +14,7 @@ from starlette.exceptions import HTTPException
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp
+from starlette.types import ASGIApp, Scope
 
 from service.bundle import open_repository
 from service.engine.device import Device
@@ -120,10 +120,19 @@ def _add_page(app: FastAPI) -> None:
     async def page() -> FileResponse:
         return FileResponse(WEB / "index.html", headers=PAGE_HEADERS)
 
-    app.mount("/web", StaticFiles(directory=WEB), name="web")
+    app.mount("/web", _PageFiles(directory=WEB), name="web")
+
+
+class _PageFiles(StaticFiles):
+    async def get_response(self, path: str, scope: Scope) -> Response:
+        response = await super().get_response(path, scope)
+        response.headers.update(PAGE_HEADERS)
+        return response
 
 
 PAGE_HEADERS = {
+    # A page and its modules must be of one version: browsers ask whether they have changed.
+    "Cache-Control": "no-cache",
     # The page shows pictures that it made itself and talks to its own server, nothing else.
     "Content-Security-Policy": (
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
