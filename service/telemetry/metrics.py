@@ -3,15 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram
+from prometheus_client import CollectorRegistry, Counter, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from service.engine.job import Job
+from service.telemetry.histogram import Histogram, Series
 
 SECONDS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -36,26 +37,27 @@ class Metrics:
 
     def __init__(self, lanes: Callable[[], dict[str, LaneGauges]]) -> None:
         self.registry = CollectorRegistry()
-        histogram = functools.partial(Histogram, registry=self.registry)
+
+        def histogram(
+            name: str, text: str, labels: Sequence[str], bounds: Sequence[float]
+        ) -> Histogram:
+            made = Histogram(name, text, labels, bounds)
+            self.registry.register(made)
+            return made
+
         counter = functools.partial(Counter, registry=self.registry)
         self._queue_s = histogram(
-            "panoptes_queue_seconds", "Waiting for a worker", ["lane"], buckets=SECONDS
+            "panoptes_queue_seconds", "Waiting for a worker", ["lane"], SECONDS
         )
-        self._decode_s = histogram(
-            "panoptes_decode_seconds", "Bytes to tensors", ["lane"], buckets=SECONDS
-        )
+        self._decode_s = histogram("panoptes_decode_seconds", "Bytes to tensors", ["lane"], SECONDS)
         self._run_s = histogram(
-            "panoptes_run_seconds", "In the graph, all steps", ["lane"], buckets=SECONDS
+            "panoptes_run_seconds", "In the graph, all steps", ["lane"], SECONDS
         )
         self._render_s = histogram(
-            "panoptes_render_seconds", "Tensors to the answer", ["lane"], buckets=SECONDS
+            "panoptes_render_seconds", "Tensors to the answer", ["lane"], SECONDS
         )
-        self._batch_s = histogram(
-            "panoptes_batch_seconds", "One run of a graph", ["lane"], buckets=SECONDS
-        )
-        self._batch_size = histogram(
-            "panoptes_batch_size", "Samples in one run", ["lane"], buckets=SIZES
-        )
+        self._batch_s = histogram("panoptes_batch_seconds", "One run of a graph", ["lane"], SECONDS)
+        self._batch_size = histogram("panoptes_batch_size", "Samples in one run", ["lane"], SIZES)
         self._admitted = counter("panoptes_admitted", "Samples admitted", ["lane"])
         self._refused = counter("panoptes_refused", "Samples refused at once", ["lane", "reason"])
         self._settled = counter(
@@ -65,11 +67,11 @@ class Metrics:
         )
         self._lost = counter("panoptes_device_lost", "Devices that died", ["device"])
         self._rebuilt = counter("panoptes_device_rebuilt", "Devices brought back", ["device"])
-        self._requests = histogram(
+        requests = histogram(
             "panoptes_request_seconds",
             "A request, from its first byte to its last",
             ["route", "status"],
-            buckets=SECONDS,
+            SECONDS,
         )
         self.models_ready = Gauge(
             "panoptes_models_ready", "Model versions that answer", registry=self.registry
@@ -78,7 +80,7 @@ class Metrics:
             "panoptes_models_failed", "Bundles that could not be loaded", registry=self.registry
         )
         self.registry.register(_LaneCollector(lanes))
-        self._request_children = functools.cache(self._requests.labels)
+        self._request = functools.cache(lambda route, status: requests.labels(route, str(status)))
         self._lane = functools.cache(self._lane_children)
 
     # -- Observer
@@ -114,7 +116,7 @@ class Metrics:
     # --
 
     def request(self, route: str, status: int, seconds: float) -> None:
-        self._request_children(route, status).observe(seconds)
+        self._request(route, status).observe(seconds)
 
     def exposition(self) -> bytes:
         return generate_latest(self.registry)
@@ -138,12 +140,12 @@ class Metrics:
 class _LaneChildren:
     admitted: Counter
     answered: Counter
-    queue_s: Histogram
-    decode_s: Histogram
-    run_s: Histogram
-    render_s: Histogram
-    batch_s: Histogram
-    batch_size: Histogram
+    queue_s: Series
+    decode_s: Series
+    run_s: Series
+    render_s: Series
+    batch_s: Series
+    batch_size: Series
 
 
 class _LaneCollector(Collector):
