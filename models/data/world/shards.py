@@ -26,7 +26,7 @@ def batch_scenes(size_px: int, supersample: int, device: str) -> int:
     return max(1, samples // (size_px * supersample) ** 2)
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def render_shard(
     spec: WorldSpec, indices: range, device: str, columns: Columns, captions: list[str]
 ) -> Iterator[int]:

@@ -33,7 +33,7 @@ class Views:
     truth: Truth | None
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def render_views(
     scenes: Scenes,
     *,

@@ -194,3 +194,17 @@ def test_supersampling_smooths_but_does_not_move() -> None:
         render_views(scenes, size_px=64, supersample=n, truths=False).image.float() for n in (1, 3)
     )
     assert (coarse - fine).abs().mean() < 4
+
+
+@pytest.mark.gpu
+@pytest.mark.skipif(not torch.cuda.is_available(), reason="needs an NVIDIA GPU")
+def test_a_gpu_makes_the_same_pictures() -> None:
+    images, depths = [], []
+    for device in ("cpu", "cuda"):
+        scenes = compose_scenes(TABLETOP, seed=4, indices=torch.arange(16, device=device))
+        views = render_views(scenes, size_px=64, supersample=2)
+        assert views.truth is not None
+        images.append(views.image.cpu().int())
+        depths.append(views.truth.depth.cpu())
+    assert ((images[0] - images[1]).abs() > 2).float().mean() < 5e-3
+    assert ((depths[0] - depths[1]).abs() > 1e-3).float().mean() < 5e-3
