@@ -1,9 +1,12 @@
 """Augmentation of whole batches, mild in colour, for colour may be the label."""
 
+import io
 from dataclasses import dataclass
 
+import numpy as np
 import torch
 import torch.nn.functional as F
+from PIL import Image
 from torch import Generator, Tensor
 
 # Legend: B batch, H W pixels. All randomness comes from the generator that is handed in.
@@ -119,9 +122,10 @@ def _compress(spec: AugmentSpec, pixels: Tensor, generator: Generator) -> Tensor
     qualities = torch.randint(30, 96, (len(pixels),), generator=generator)
     if not chosen.any():
         return pixels
-    from torchvision.io import ImageReadMode, decode_jpeg, encode_jpeg
-
     for index in chosen.nonzero()[:, 0].tolist():
-        data = encode_jpeg(pixels[index], quality=int(qualities[index]))
-        pixels[index] = decode_jpeg(data, mode=ImageReadMode.RGB)
+        image = Image.fromarray(pixels[index].permute(1, 2, 0).numpy())
+        stream = io.BytesIO()
+        image.save(stream, "JPEG", quality=int(qualities[index]))
+        with Image.open(stream) as compressed:
+            pixels[index] = torch.from_numpy(np.array(compressed)).permute(2, 0, 1)
     return pixels

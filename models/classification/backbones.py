@@ -1,5 +1,6 @@
 """Backbones by name, from timm and torchvision, shaped so that they export cleanly."""
 
+import difflib
 from typing import Any
 
 from torch import Tensor, nn
@@ -35,7 +36,7 @@ def build_backbone(
     import timm
 
     if not timm.is_model(name):
-        near = timm.list_models(f"*{name}*")[:8] or timm.list_models(f"{name[:4]}*")[:8]
+        near = difflib.get_close_matches(name, timm.list_models(), n=6)
         raise ValueError(f"no backbone is named {name!r}; near it: {near}")
     network: nn.Module = timm.create_model(name, num_classes=classes, **kwargs)
     _replace_pooling(network)

@@ -109,7 +109,7 @@ def test_a_frozen_network_cannot_be_trained() -> None:
 @pytest.mark.parametrize("changes", [{"lr": 0.0}, {"weight_decay": -1.0}])
 def test_impossible_figures_are_refused(changes: dict[str, float]) -> None:
     with pytest.raises(ValueError, match="need lr > 0"):
-        OptimizerSpec(**changes)  # type: ignore[arg-type]
+        OptimizerSpec(**changes)
 
 
 def test_nesterov_needs_momentum() -> None:

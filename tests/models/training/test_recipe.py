@@ -15,13 +15,13 @@ def test_epochs_become_steps() -> None:
 @pytest.mark.parametrize("length", [{}, {"steps": 5, "epochs": 1.0}])
 def test_the_length_is_said_once(length: dict[str, int]) -> None:
     with pytest.raises(ValueError, match="exactly one of"):
-        TrainingSpec(**length)  # type: ignore[arg-type]
+        TrainingSpec(**length)
 
 
 @pytest.mark.parametrize("changes", [{"batch_size": 0}, {"steps": 0}, {"accumulate": 0}])
 def test_empty_runs_are_refused(changes: dict[str, int]) -> None:
     with pytest.raises(ValueError, match=r"at least 1|above 0"):
-        TrainingSpec(**{"steps": 5, **changes})  # type: ignore[arg-type]
+        TrainingSpec(**{"steps": 5, **changes})
 
 
 def test_a_file_is_read_with_its_overrides(tmp_path: Path) -> None:

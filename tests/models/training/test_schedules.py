@@ -11,7 +11,7 @@ STEPS = 40
 
 def torch_factors(make: object) -> list[float]:
     optimizer = torch.optim.SGD([torch.zeros(1, requires_grad=True)], lr=1.0)
-    scheduler = make(optimizer)  # type: ignore[operator]
+    scheduler = make(optimizer)
     factors = []
     for _ in range(STEPS):
         factors.append(optimizer.param_groups[0]["lr"])
@@ -61,18 +61,18 @@ def test_one_cycle_is_that_of_torch() -> None:
 
 @pytest.mark.parametrize("name", ["constant", "cosine", "linear", "step"])
 def test_warmup_climbs_in_a_straight_line(name: str) -> None:
-    spec = ScheduleSpec(name, warmup=0.5, milestones=(0.9,))  # type: ignore[arg-type]
+    spec = ScheduleSpec(name, warmup=0.5, milestones=(0.9,))
     assert [schedule_factor(spec, p) for p in (0.125, 0.25, 0.5)] == [0.25, 0.5, 1.0]
     assert 0 < schedule_factor(spec, 0.0) < 0.01
 
 
 @pytest.mark.parametrize("name", ["cosine", "linear", "one-cycle"])
 def test_the_end_is_the_floor(name: str) -> None:
-    spec = ScheduleSpec(name, floor=0.02)  # type: ignore[arg-type]
+    spec = ScheduleSpec(name, floor=0.02)
     assert schedule_factor(spec, 1.0) == schedule_factor(spec, 1.5) == pytest.approx(0.02)
 
 
 @pytest.mark.parametrize("changes", [{"warmup": 1.0}, {"floor": 2.0}, {"milestones": (0.5, 0.2)}])
 def test_impossible_figures_are_refused(changes: dict[str, object]) -> None:
     with pytest.raises(ValueError, match="got"):
-        ScheduleSpec(**changes)  # type: ignore[arg-type]
+        ScheduleSpec(**changes)

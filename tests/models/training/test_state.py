@@ -21,7 +21,7 @@ def test_an_optimizer_goes_on_where_it_was(tmp_path: Path, name: str) -> None:
         torch.manual_seed(0)
         network = nn.Conv2d(3, 4, 3)
         network.to(memory_format=torch.channels_last)
-        return network, build_optimizer(OptimizerSpec(name), network)  # type: ignore[arg-type]
+        return network, build_optimizer(OptimizerSpec(name), network)
 
     first, optimizer = fresh()
     for seed in range(3):
@@ -35,7 +35,7 @@ def test_an_optimizer_goes_on_where_it_was(tmp_path: Path, name: str) -> None:
     restore_optimizer(resumed, loaded["optimizer"])
     step(first, optimizer, 3)
     step(second, resumed, 3)
-    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)  # type: ignore[arg-type]
+    assert torch.equal(first.weight, second.weight) and torch.equal(first.bias, second.bias)
 
 
 def test_nested_values_come_back(tmp_path: Path) -> None:

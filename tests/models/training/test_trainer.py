@@ -20,7 +20,7 @@ ADAM = OptimizerSpec("adam", lr=2e-2)
 
 def spec_of(**changes: object) -> TrainingSpec:
     settings = {"batch_size": 16, "steps": 30, "optimizer": ADAM, "ema_decay": 0.9}
-    return TrainingSpec(**{**settings, **changes})  # type: ignore[arg-type]
+    return TrainingSpec(**{**settings, **changes})
 
 
 def weights_of(task: RegressionTask) -> dict[str, Tensor]:
@@ -115,11 +115,11 @@ def test_best_is_the_checkpoint_with_the_best_measure(tmp_path: Path) -> None:
     evaluate = task.evaluate
 
     def worse_after_the_third(network: torch.nn.Module, place: object) -> dict[str, float]:
-        figures = evaluate(network, place)  # type: ignore[arg-type]
+        figures = evaluate(network, place)
         errors.append(figures["error"] + (100 if len(errors) >= 3 else 0))
         return {"error": errors[-1]}
 
-    task.evaluate = worse_after_the_third  # type: ignore[method-assign,assignment]
+    task.evaluate = worse_after_the_third
     summary = Trainer(task, spec, tmp_path, document={}).run()
     _, best = read_checkpoint(tmp_path / "best")
     _, last = read_checkpoint(tmp_path / "last")

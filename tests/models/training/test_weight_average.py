@@ -16,7 +16,7 @@ def test_the_average_follows_its_formula() -> None:
         average.update(network)
         decay = min(0.8, (1 + update) / (10 + update))
         expected = decay * expected + (1 - decay) * network.weight.detach().numpy()
-    found = average.network.weight.detach().numpy()  # type: ignore[union-attr,operator]
+    found = average.network.weight.detach().numpy()
     np.testing.assert_allclose(found, expected, rtol=1e-5)
 
 
