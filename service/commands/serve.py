@@ -64,4 +64,5 @@ def _announce(serving: Serving, url: str) -> None:
     console.print(table)
     for problem in serving.registry.problems:
         console.print(f"[red]{problem}")
-    console.print(f"\n[bold]Panoptes is ready:[/] open [link={url}]{url}[/link]\n")
+    state = "ready" if any(serving.registry.ready()) else "running, but serves nothing"
+    console.print(f"\n[bold]Panoptes is {state}:[/] open [link={url}]{url}[/link]\n")
