@@ -115,11 +115,11 @@ def _write_whole_shard(spec: WorldSpec, folder: Path, shard: int, device: str) -
 
 def _write_shard(spec: WorldSpec, folder: Path, shard: int, device: str) -> Iterator[int]:
     """Write a shard beside its place and rename it, so that no reader ever sees half of one."""
+    pieces: dict[str, list[np.ndarray]] = {}
+    captions: list[str] = []
+    yield from render_shard(spec, spec.shard_indices(shard), device, pieces, captions)
     scratch = Path(tempfile.mkdtemp(prefix=".shard-", dir=folder))
     try:
-        pieces: dict[str, list[np.ndarray]] = {}
-        captions: list[str] = []
-        yield from render_shard(spec, spec.shard_indices(shard), device, pieces, captions)
         for name, arrays in pieces.items():
             np.save(scratch / f"{name}.npy", np.concatenate(arrays))
         if captions:
