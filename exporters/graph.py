@@ -83,7 +83,9 @@ def save_graph(model: ir.Model, path: Path) -> list[Path]:
     """Write the graph; the files that came of it, a second one only where weights lie beside."""
     weights = (value.const_value for value in model.graph.initializers.values())
     if sum(weight.nbytes for weight in weights if weight is not None) <= ONE_FILE_MAX_BYTES:
-        path.write_bytes(ir.to_proto(model).SerializeToString(deterministic=True))
+        proto = ir.to_proto(model)
+        del proto.graph.value_info[:]  # the types of weights, which say their own
+        path.write_bytes(proto.SerializeToString(deterministic=True))
         return [path]
     beside = path.with_suffix(".weights")
     ir.save(model, path, external_data=beside.name)
