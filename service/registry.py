@@ -61,6 +61,7 @@ class Registry:
         self._default_models = default_models
         self._check = check
         self._entries: dict[BundleRef, Entry] = {}
+        self._found: dict[tuple[str, str | None], Model] = {}
         self._changing = asyncio.Lock()
         self.first_scan = asyncio.Event()
         self.problems: list[str] = []
@@ -69,6 +70,11 @@ class Registry:
 
     def find(self, task: str, wanted: str | None) -> Model:
         """The model that `wanted` (name or name:version) means, or the task's default."""
+        if (found := self._found.get((task, wanted))) is None:
+            found = self._found[task, wanted] = self._find(task, wanted)
+        return found
+
+    def _find(self, task: str, wanted: str | None) -> Model:
         if wanted is None:
             wanted = self._default_models.get(task)
         name, version = (None, None) if wanted is None else _parse(wanted)
@@ -130,6 +136,10 @@ class Registry:
 
     # --
 
+    def _enter(self, entry: Entry) -> None:
+        self._entries[entry.ref] = entry
+        self._found.clear()
+
     def _list(self) -> dict[BundleRef, Repository]:
         found: dict[BundleRef, Repository] = {}
         self.problems = []
@@ -143,17 +153,17 @@ class Registry:
         return found
 
     async def _load(self, ref: BundleRef, repository: Repository) -> None:
-        self._entries[ref] = Entry(ref, repository, "loading")
+        self._enter(Entry(ref, repository, "loading"))
         try:
             model = await asyncio.to_thread(self._load_now, ref, repository)
         except BundleError as error:
-            self._entries[ref] = Entry(ref, repository, "failed", str(error))
+            self._enter(Entry(ref, repository, "failed", str(error)))
             log.error("%s is not served: %s", ref, error)
         except Exception:
-            self._entries[ref] = Entry(ref, repository, "failed", "an unexpected error; see logs")
+            self._enter(Entry(ref, repository, "failed", "an unexpected error; see logs"))
             log.exception("%s is not served", ref)
         else:
-            self._entries[ref] = Entry(ref, repository, "ready", model=model)
+            self._enter(Entry(ref, repository, "ready", model=model))
             log.info("%s is ready after %.2f s", ref, model.load_s)
 
     def _load_now(self, ref: BundleRef, repository: Repository) -> Model:
@@ -168,11 +178,11 @@ class Registry:
         if entry.model is None:
             return
         # Without its model the entry is no longer found: only those who hold it still use it.
-        self._entries[ref] = Entry(ref, entry.repository, "unloading")
+        self._enter(Entry(ref, entry.repository, "unloading"))
         started = time.perf_counter()
         await entry.model.unused()
         await asyncio.to_thread(entry.model.close, timeout_s=60.0)
-        self._entries[ref] = Entry(ref, entry.repository, "unloaded")
+        self._enter(Entry(ref, entry.repository, "unloaded"))
         del entry
         await asyncio.to_thread(_give_memory_back)
         log.info("%s is unloaded after %.2f s", ref, time.perf_counter() - started)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import functools
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
 from typing import Annotated, Any
 
 import orjson
@@ -22,6 +24,8 @@ from service.protocols.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.serving import Serving, deadline_of, run_while_connected
 from service.tasks.task import MEDIA_TYPES, ImageCall, ImageTask
+
+_NOTHING: Mapping[str, Any] = MappingProxyType({})
 
 
 class FailedImage(BaseModel):
@@ -72,7 +76,8 @@ class TaskEndpoint:
     def __init__(self, task: ImageTask[Any, Any], serving: Serving) -> None:
         self._task = task
         self._serving = serving
-        self._no_options = task.options()
+        # Frozen, so that requests may share them; those that do not validate are not kept.
+        self._options_in = functools.lru_cache(maxsize=256)(self._parse)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
@@ -127,8 +132,9 @@ class TaskEndpoint:
 
     def _options(self, query: bytes, in_body: dict[str, Any]) -> Any:
         """The options in the query and in the body; the body's win."""
-        if not query and not in_body:
-            return self._no_options
+        return self._parse(query, in_body) if in_body else self._options_in(query)
+
+    def _parse(self, query: bytes, in_body: Mapping[str, Any] = _NOTHING) -> Any:
         try:
             return self._task.options.model_validate({**QueryParams(query), **in_body})
         except ValidationError as error:
