@@ -45,6 +45,7 @@ class Worker:
         self._stopping = threading.Event()
         self._mine: set[Job] = set()
         """Jobs of the batch at hand that were not handed back to the scheduler."""
+        self._must_rebuild = False
 
     def loop(self) -> None:
         while (batch := self._scheduler.take()) is not None:
@@ -70,6 +71,9 @@ class Worker:
         finally:
             self._mine = set()
             self._scheduler.worker_free(batch)
+        if self._must_rebuild:  # with no job in hand, so that each can be given up meanwhile
+            self._must_rebuild = False
+            self._rebuild()
 
     def _prepare(self, lane: Lane, job: Job) -> bool:
         """Give the job its first inputs. False if it could not be, and is settled."""
@@ -109,8 +113,7 @@ class Worker:
         onward = [
             job for job, sample in kept if job.steps_left and self._advance(lane, job, sample)
         ]
-        self._mine.difference_update(onward)
-        self._scheduler.requeue(lane, onward)
+        self._requeue(lane, onward)
         for job, sample in to_finish:
             self._finish(lane, job, sample)
 
@@ -152,13 +155,22 @@ class Worker:
             size = min(size, lane.batch_cap)
             part, left = left[:size], left[size:]
             self._run(lane, part, alone=False)
+            if not self._scheduler.healthy:
+                self._requeue(lane, left)
+                return
+
+    def _requeue(self, lane: Lane, jobs: Sequence[Job]) -> None:
+        self._mine.difference_update(jobs)
+        self._scheduler.requeue(lane, jobs)
 
     def _lost(self, lane: Lane, jobs: Sequence[Job], reason: str) -> None:
         self._mine.difference_update(jobs)
-        if not self._scheduler.lose(lane, jobs, reason):
-            return  # another worker rebuilds it
-        log.error("device %s is lost: %s", self._device, reason)
-        self._observer.device_lost(self._device, reason)
+        if self._scheduler.lose(lane, jobs, reason):  # otherwise another worker rebuilds it
+            self._must_rebuild = True
+            log.error("device %s is lost: %s", self._device, reason)
+            self._observer.device_lost(self._device, reason)
+
+    def _rebuild(self) -> None:
         attempt = 0
         while not self._stopping.wait(self._rebuild_wait_s[attempt]):
             attempt = min(attempt + 1, len(self._rebuild_wait_s) - 1)
