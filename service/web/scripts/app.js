@@ -61,7 +61,6 @@ copyButton(find("copy-command"), () => playground.command);
 copyButton(find("copy-json"), () => playground.json);
 find("save-png").addEventListener("click", () => playground.savePng());
 addEventListener("hashchange", showTask);
-samples.open();
 watch.look();
 
 function tell(seen) {

@@ -27,8 +27,7 @@ export function pictureOfFile(file) {
   return new Picture(file, file.name || "image");
 }
 
-export async function pictureOfSample(sample) {
-  const source = new URL(`web/samples/${sample.file}`, document.baseURI).href;
+export async function pictureFrom(source) {
   const response = await fetch(source);
-  return new Picture(await response.blob(), sample.file, source);
+  return new Picture(await response.blob(), source.split("/").at(-1), source);
 }

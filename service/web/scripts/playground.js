@@ -55,7 +55,7 @@ export class Playground {
     this.#busy(true);
     try {
       const reply = await ask({ ...this.#question(), signal: asked.signal });
-      await this.#show(reply);
+      this.#show(reply);
     } catch (error) {
       if (asked.signal.aborted) return;
       this.#fail(error, () => this.ask());
@@ -68,7 +68,8 @@ export class Playground {
     const { stem } = this.#picture;
     const question = { ...this.#question(), accept: "image/png" };
     try {
-      download((await ask(question)).body, `${stem}-${question.task}.png`);
+      const { body } = await ask(question);
+      download(new Blob([body], { type: "image/png" }), `${stem}-${question.task}.png`);
     } catch (error) {
       showProblem(this.parts.problem, error, () => this.savePng());
     }
@@ -78,8 +79,8 @@ export class Playground {
     return { task: this.#task.name, options: this.controls.options, picture: this.#picture };
   }
 
-  async #show(reply) {
-    const { model, images } = JSON.parse(await reply.body.text());
+  #show(reply) {
+    const { model, images } = JSON.parse(new TextDecoder().decode(reply.body));
     const [answer] = images;
     const { parts } = this;
     parts.problem.replaceChildren();

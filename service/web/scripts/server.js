@@ -16,7 +16,7 @@ export function address(path, options = {}) {
   return url.href;
 }
 
-/** POST /<task>: the reply with its body still unread by anyone, and all that its headers tell. */
+/** POST /<task>: the reply, its body as bytes, and all that its headers tell. */
 export async function ask({ task, options, picture, accept = "application/json", signal }) {
   const started = performance.now();
   const response = await reach(address(task, options), {
@@ -25,7 +25,7 @@ export async function ask({ task, options, picture, accept = "application/json",
     headers: { "Content-Type": picture.type, Accept: accept },
     signal,
   });
-  const body = await response.blob();
+  const body = await response.arrayBuffer();
   return {
     body,
     roundTripMs: performance.now() - started,
