@@ -1,7 +1,7 @@
 """The evaluation of a checkpoint: figures, the confusion picture, the worst mistakes."""
 
 import json
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -30,9 +30,16 @@ class Mistake:
 
 
 def evaluate_classifier(
-    checkpoint: Path, *, split: str | None = None, folder: Path | None = None, out: Path
+    checkpoint: Path,
+    *,
+    out: Path,
+    split: str | None = None,
+    folder: Path | None = None,
+    scenes: int | None = None,
 ) -> dict[str, Any]:
     """Measure a checkpoint on the test split of its own data, or on another image folder.
+
+    `scenes` asks for that many scenes of the world rather than as many as the recipe says.
 
     Writes `evaluation.json`, `confusion.png` and, if there are any, `mistakes.png` to `out`.
     """
@@ -40,6 +47,8 @@ def evaluate_classifier(
     data = from_plain(DataSpec, metadata["recipe"]["data"], "recipe.data")
     if folder is not None:
         data = DataSpec(folder=FolderData(str(folder)))
+    elif scenes is not None and data.world is not None:
+        data = DataSpec(world=replace(data.world, train=scenes, val=scenes, test=scenes))
     images = open_images(data, split or _test_split(data), names=spec.labels)
     measures = measure(classifier, images, spec.input_size, Place(torch.device("cpu")))
     mistakes = find_mistakes(classifier, images, spec.input_size)

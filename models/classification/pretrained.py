@@ -1,11 +1,14 @@
 """Weights to start from: a file, a checkpoint of ours, or what timm publishes."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
+from models.classification.checkpoint import is_auxiliary
 from models.classification.network import Classifier
+from models.classification.spec import ClassifierSpec
 from models.training.checkpoint import CheckpointError, read_checkpoint
 
 
@@ -15,32 +18,26 @@ def load_pretrained(classifier: Classifier, source: str) -> list[str]:
     `source` is `timm`, a checkpoint folder, a `.safetensors` file, or a file of `torch.save` that
     holds nothing but tensors. A file may name parameters as the bare backbone does.
     """
-    weights = _read(classifier, source)
-    own = classifier.state_dict()
+    weights = _read(classifier.spec, source)
     if not any(name.startswith("backbone.") for name in weights):
         weights = {f"backbone.{name}": tensor for name, tensor in weights.items()}
+    own = classifier.state_dict()
+    fitting = {n: w for n, w in weights.items() if n in own and w.shape == own[n].shape}
+    left = [name for name in own if name not in fitting]
     head = set(classifier.stages()[-1])
-    left = [name for name in own if _is_left(name, own, weights, head)]
-    unknown = sorted(set(weights) - set(own))
-    misfits = [n for n in left if n not in head and not n.startswith("backbone.aux")]
-    if misfits or len(unknown) == len(weights):
+    missing = [name for name in left if name not in head and not is_auxiliary(name)]
+    if missing or not fitting:
+        shown = ", ".join(missing[:4]) + (" and others" if len(missing) > 4 else "")
         raise CheckpointError(
-            f"{source} does not fit {classifier.spec.backbone}: it lacks {misfits[:4]}"
-            f"{' and others' if len(misfits) > 4 else ''}, and has {unknown[:4]} besides"
+            f"{source} does not fit {classifier.spec.backbone}: no weights for {shown}"
         )
-    classifier.load_state_dict(
-        {n: w for n, w in weights.items() if n in own and n not in left}, strict=False
-    )
+    classifier.load_state_dict(fitting, strict=False)
     return left
 
 
-def _is_left(name: str, own: dict[str, Tensor], weights: dict[str, Tensor], head: set[str]) -> bool:
-    return name not in weights or weights[name].shape != own[name].shape
-
-
-def _read(classifier: Classifier, source: str) -> dict[str, Tensor]:
+def _read(spec: ClassifierSpec, source: str) -> dict[str, Tensor]:
     if source == "timm":
-        return _published(classifier)
+        return _published(spec)
     path = Path(source).expanduser()
     if path.is_dir():
         return read_checkpoint(path)[0]
@@ -55,10 +52,17 @@ def _read(classifier: Classifier, source: str) -> dict[str, Tensor]:
     return weights
 
 
-def _published(classifier: Classifier) -> dict[str, Tensor]:
+def _published(spec: ClassifierSpec) -> dict[str, Tensor]:
     import timm
 
-    spec = classifier.spec
-    network = timm.create_model(spec.backbone, pretrained=True, **dict(spec.kwargs))
+    if not timm.is_model_pretrained(spec.backbone):
+        raise CheckpointError(f"timm publishes no weights of {spec.backbone}")
+    network: Any = timm.create_model(spec.backbone, pretrained=True, **dict(spec.kwargs))
+    taught = tuple(network.pretrained_cfg["mean"]), tuple(network.pretrained_cfg["std"])
+    if taught != (spec.mean, spec.std):
+        raise CheckpointError(
+            f"timm's {spec.backbone} was taught with mean {taught[0]} and std {taught[1]}; "
+            "say the same in the recipe's network"
+        )
     weights: dict[str, Tensor] = network.state_dict()
     return weights

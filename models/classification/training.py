@@ -11,6 +11,7 @@ from models.classification.task import ClassificationTask
 from models.training.budget import Budget
 from models.training.journal import TensorBoardJournal
 from models.training.plain import from_plain, to_plain
+from models.training.processes import process_state
 from models.training.progress import show_progress
 from models.training.provenance import describe_run
 from models.training.recipe import read_recipe
@@ -30,7 +31,8 @@ def train_classifier(
     """Run a recipe; the summary, and the folder that the run wrote."""
     spec = from_plain(ClassifierRecipe, read_recipe(find_recipe(recipe), overrides))
     folder = out or Path("runs") / spec.name
-    task = ClassificationTask.from_recipe(spec, progress=console.is_terminal)
+    with process_state().main_process_first():  # one process renders, the others find it done
+        task = ClassificationTask.from_recipe(spec, progress=console.is_terminal)
     steps = spec.training.total_steps(len(task.data))
     trainer = Trainer(
         task,

@@ -25,6 +25,9 @@ def classifier(
     folder: Annotated[
         Path | None, typer.Option(help="Another image folder with the same classes.")
     ] = None,
+    scenes: Annotated[
+        int | None, typer.Option(min=1, help="So many scenes of the world, not the recipe's.")
+    ] = None,
 ) -> None:
     """Top-1, top-5, calibration error, the confusion picture and the worst mistakes."""
     from models.classification.evaluation import evaluate_classifier
@@ -32,7 +35,9 @@ def classifier(
 
     target = out or checkpoint.with_name(f"{checkpoint.name}-evaluation")
     try:
-        report = evaluate_classifier(checkpoint, split=split, folder=folder, out=target)
+        report = evaluate_classifier(
+            checkpoint, out=target, split=split, folder=folder, scenes=scenes
+        )
     except (CheckpointError, ValueError) as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from error

@@ -38,7 +38,9 @@ def classifier(
     from models.classification.training import train_classifier
     from models.training.checkpoint import CheckpointError
     from models.training.plain import RecipeError
+    from models.training.processes import is_first_process
 
+    console = Console(quiet=not is_first_process())
     overrides = list(assignments or [])
     if steps is not None:
         overrides += [f"training.steps={steps}", "training.epochs=null"]
@@ -50,13 +52,14 @@ def classifier(
             resume=resume,
             minutes=minutes,
             clock="process" if process_time else "wall",
-            console=Console(),
+            console=console,
         )
     except (RecipeError, CheckpointError) as error:
         typer.secho(str(error), err=True, fg="red")
         raise typer.Exit(2) from error
     state = "finished" if summary.finished else "stopped"
     best = "" if summary.best is None else f", best top-1 {summary.best:.4f}"
-    typer.echo(f"{state} at step {summary.step} after {summary.elapsed_s:.0f} s{best}: {folder}")
+    told = f"{state} at step {summary.step} after {summary.elapsed_s:.0f} s{best}: {folder}"
+    console.print(told, highlight=False, soft_wrap=True)
     if not summary.finished:
         raise typer.Exit(130)

@@ -33,6 +33,7 @@ def write_checkpoint(
     shutil.rmtree(fresh, ignore_errors=True)
     fresh.mkdir()
     save_file({k: v.detach().cpu().contiguous() for k, v in weights.items()}, fresh / WEIGHTS_FILE)
+    (fresh / WEIGHTS_FILE).chmod(0o644)  # safetensors keeps it to its owner
     text = json.dumps(document, indent=2, ensure_ascii=False, allow_nan=False)
     (fresh / DOCUMENT_FILE).write_text(text + "\n", encoding="utf-8")
     if folder.exists():

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Protocol
+from typing import Any, Protocol
 
 
 class Journal(Protocol):
@@ -24,16 +24,21 @@ class NoJournal:
 
 
 class TensorBoardJournal:
-    """One event file in `folder`; a resumed run adds another, which TensorBoard joins to it."""
+    """One event file in `folder`, opened by the first figure; a resumed run adds another."""
 
-    def __init__(self, folder: Path, *, first_step: int = 0) -> None:
-        from torch.utils.tensorboard import SummaryWriter
-
-        self._writer = SummaryWriter(str(folder), purge_step=first_step)
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder
+        self._writer: Any = None
 
     def write(self, step: int, group: str, values: Mapping[str, float]) -> None:
+        if self._writer is None:
+            from torch.utils.tensorboard import SummaryWriter
+
+            # What an interrupted run had written after its last save is written again.
+            self._writer = SummaryWriter(str(self._folder), purge_step=step)
         for name, value in values.items():
             self._writer.add_scalar(f"{group}/{name}", value, step)
 
     def close(self) -> None:
-        self._writer.close()
+        if self._writer is not None:
+            self._writer.close()

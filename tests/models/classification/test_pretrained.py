@@ -58,3 +58,31 @@ def test_weights_of_another_network_are_refused(tmp_path: Path) -> None:
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     with pytest.raises(CheckpointError, match="no pretrained weights"):
         load_pretrained(classifier(), str(tmp_path / "w.safetensors"))
+
+
+def published(tmp_path: Path) -> tuple[dict[str, object], dict[str, torch.Tensor]]:
+    """Keywords that let timm find "its" weights in a local file, and these weights."""
+    network = timm.create_model("resnet10t", num_classes=1000, **KWARGS)
+    save_file(network.state_dict(), tmp_path / "published.safetensors")
+    overlay = {"file": str(tmp_path / "published.safetensors")}
+    return {**KWARGS, "pretrained_cfg_overlay": overlay}, network.state_dict()
+
+
+def test_what_timm_publishes_is_taken(tmp_path: Path) -> None:
+    kwargs, weights = published(tmp_path)
+    target = Classifier(ClassifierSpec("resnet10t", ("a", "b"), (32, 32), kwargs))
+    assert set(load_pretrained(target, "timm")) == {"backbone.fc.weight", "backbone.fc.bias"}
+    assert torch.equal(target.state_dict()["backbone.conv1.0.weight"], weights["conv1.0.weight"])
+
+
+def test_another_normalisation_than_the_weights_were_taught_with_is_refused(tmp_path: Path) -> None:
+    kwargs, _ = published(tmp_path)
+    spec = ClassifierSpec("resnet10t", ("a", "b"), (32, 32), kwargs, mean=(0.5, 0.5, 0.5))
+    with pytest.raises(CheckpointError, match=r"taught with mean \(0\.485"):
+        load_pretrained(Classifier(spec), "timm")
+
+
+def test_a_backbone_without_published_weights_is_named() -> None:
+    spec = ClassifierSpec("alexnet", ("a", "b"), (64, 64))
+    with pytest.raises(CheckpointError, match="no weights of alexnet"):
+        load_pretrained(Classifier(spec), "timm")

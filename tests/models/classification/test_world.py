@@ -19,5 +19,7 @@ def test_the_tiny_recipe_runs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -
     _, spec, metadata = load_classifier(out / "best")
     assert spec.labels == OBJECT_NAMES
     assert "tabletop world" in metadata["provenance"]["data"]
-    measured = CliRunner().invoke(evaluate.app, ["classifier", str(out / "best")])
+    options = ["--scenes", "40"]
+    measured = CliRunner().invoke(evaluate.app, ["classifier", str(out / "best"), *options])
     assert measured.exit_code == 0 and "test split" in measured.output
+    assert "40 images" in measured.output
