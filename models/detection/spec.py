@@ -1,0 +1,56 @@
+"""What a detector is: the frozen description that is stored beside its weights."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import Any, ClassVar, Literal
+
+from models.classification.spec import IMAGENET_MEAN, IMAGENET_STD
+
+#: How an image of another shape comes to the input's: `letterbox` keeps the aspect and pads both
+#: sides evenly with `PAD_VALUE`, `stretch` ignores the aspect.
+Fit = Literal["letterbox", "stretch"]
+
+PAD_VALUE = 114
+
+
+@dataclass(frozen=True)
+class BackboneSpec:
+    """A timm network by name, `kwargs` for its constructor, and whether to start from timm's
+    published weights."""
+
+    name: str
+    kwargs: Mapping[str, Any] = field(default_factory=dict)
+    pretrained: bool = False
+
+
+@dataclass(frozen=True, kw_only=True)
+class DetectorSpec:
+    """What every family's spec says; each family adds its own fields and the two constants.
+
+    `input_size` is (height, width) in pixels. `mean` and `std` apply to RGB in [0, 1]. `nms_iou` is
+    read only where the family needs non-maximum suppression.
+    """
+
+    #: The family's name in recipes and checkpoints.
+    family: ClassVar[str]
+    #: Whether candidates overlap, so that non-maximum suppression must thin them.
+    needs_nms: ClassVar[bool]
+
+    labels: tuple[str, ...]
+    backbone: BackboneSpec
+    input_size: tuple[int, int] = (256, 256)
+    mean: tuple[float, float, float] = IMAGENET_MEAN
+    std: tuple[float, float, float] = IMAGENET_STD
+    fit: Fit = "letterbox"
+    max_detections: int = 100
+    nms_iou: float = 0.5
+
+    def __post_init__(self) -> None:
+        if not self.labels or len(self.labels) != len(set(self.labels)):
+            raise ValueError(f"labels must be there and differ from one another: {self.labels}")
+        if min(self.input_size) < 1 or self.max_detections < 1:
+            raise ValueError(f"sizes must be positive: {self.input_size}, {self.max_detections}")
+        if min(self.std) <= 0:
+            raise ValueError(f"std must be positive, got {self.std}")
+        if not 0 < self.nms_iou <= 1:
+            raise ValueError(f"nms_iou must be in (0, 1], got {self.nms_iou}")
