@@ -1,0 +1,1 @@
+"""How fast the server is, beside what the machine could do at best: see docs/benchmarks.md."""

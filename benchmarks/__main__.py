@@ -1,0 +1,209 @@
+"""`python -m benchmarks`: every measurement, its table, its plots, its promises."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import datetime as dt
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from benchmarks import closed, footprint, gates, machine, overload, peers, plots, table
+from benchmarks.bundles import RECIPES, write_benchmark_bundle
+from benchmarks.ceiling import ceiling
+from benchmarks.contenders import Contender, Running, Subject, naive, panoptes
+from benchmarks.picture import picture_jpeg
+from benchmarks.process import ROOT
+from benchmarks.results import RESULTS, CeilingWindow, Results, Step, Sweep, Window
+from service.bundle import BundleRef, parse_ref, read_bundle
+from service.bundle.repository import FolderRepository
+from service.settings import STARTER_PACK
+
+QUICK_RESULTS = ROOT / "build" / "benchmarks"
+console = Console(highlight=False, soft_wrap=True)
+
+
+@dataclass(frozen=True)
+class Pace:
+    """How long to measure."""
+
+    rounds: int
+    window_s: float
+    ceiling_s: float
+    step_s: float
+    loads: tuple[float, ...]
+    load_s: float
+
+
+FULL = Pace(3, 3.0, 2.0, 6.0, (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0), 3.0)
+QUICK = Pace(1, 1.0, 1.0, 1.5, (0.5, 1.0, 4.0), 1.0)
+CONCURRENCIES = (1, 8, 32)
+
+
+def main(
+    quick: Annotated[bool, typer.Option(help="Short windows, under a minute")] = False,
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="Measure this model of --repository, not the two made for the purpose"),
+    ] = None,
+    repository: Annotated[Path, typer.Option(help="Where --model is looked for")] = STARTER_PACK,
+    out: Annotated[
+        Path | None, typer.Option(help="Folder for the results [benchmarks/results]")
+    ] = None,
+    litserve_python: Annotated[
+        Path, typer.Option(help="An interpreter that has LitServe; it is compared if it has")
+    ] = Path(sys.executable),
+    gate: Annotated[bool, typer.Option(help="Exit with 1 if a promise is not met")] = False,
+) -> None:
+    """Measure the server beside the machine's ceiling and the server that people write first."""
+    pace = QUICK if quick else FULL
+    out = out or (QUICK_RESULTS if quick else RESULTS)
+    began = time.perf_counter()
+    with tempfile.TemporaryDirectory(prefix="panoptes-benchmark-") as made:
+        scratch = Path(made)
+        (scratch / "picture.jpg").write_bytes(picture_jpeg())
+        subjects = (
+            [_subject_of(ref, repository, scratch) for ref in model]
+            if model
+            else [_made_subject(name, scratch) for name in RECIPES]
+        )
+        results = _measure(subjects, scratch, pace, litserve_python, quick=quick)
+    results = dataclasses.replace(results, seconds=time.perf_counter() - began)
+    _report(results, out)
+    if gate and not all(promise.met for promise in gates.check(results)):
+        raise typer.Exit(1)
+
+
+def _measure(
+    subjects: list[Subject], scratch: Path, pace: Pace, litserve_python: Path, *, quick: bool
+) -> Results:
+    contenders: list[Contender] = [panoptes, naive]
+    notes = []
+    if peers.installed(litserve_python):
+        contenders += peers.contenders(litserve_python)
+    else:
+        notes.append("LitServe is not installed here, and was not compared.")
+    results = Results(
+        started=dt.datetime.now().astimezone().isoformat(timespec="seconds"),
+        command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
+        machine=machine.this_machine(),
+        code=machine.this_code(),
+        client=closed.client()[0],
+        picture_bytes=(scratch / "picture.jpg").stat().st_size,
+        quick=quick,
+        notes=tuple(notes),
+    )
+    windows: list[Window | CeilingWindow] = []
+    sweeps = []
+    for subject in subjects:
+        console.rule(subject.name)
+        windows += _closed_loops(subject, contenders, scratch, pace)
+        sweeps.append(_sweep(subject, scratch, pace))
+    console.rule("start and memory")
+    stand_ins = [subject.repository for subject in subjects]
+    return dataclasses.replace(
+        results,
+        windows=tuple(w for w in windows if isinstance(w, Window)),
+        ceilings=tuple(w for w in windows if isinstance(w, CeilingWindow)),
+        sweeps=tuple(sweeps),
+        footprint=footprint.footprint(stand_ins, subjects[0].jpeg, scratch, load_s=pace.load_s),
+    )
+
+
+def _closed_loops(
+    subject: Subject, contenders: list[Contender], scratch: Path, pace: Pace
+) -> Iterator[Window | CeilingWindow]:
+    with contextlib.ExitStack() as stack:
+        above = stack.enter_context(ceiling(scratch / "picture.jpg", subject.bundle.folder))
+        running: list[Running] = [
+            stack.enter_context(start(subject, scratch)) for start in contenders
+        ]
+        for window in closed.measure(
+            subject.name,
+            running,
+            above,
+            concurrencies=CONCURRENCIES,
+            rounds=pace.rounds,
+            window_s=pace.window_s,
+            ceiling_s=pace.ceiling_s,
+        ):
+            _tell_window(window)
+            yield window
+
+
+def _sweep(subject: Subject, scratch: Path, pace: Pace) -> Sweep:
+    with panoptes(subject, scratch) as running:
+        return overload.sweep(
+            subject.name, running, loads=pace.loads, step_s=pace.step_s, tell=_tell_step
+        )
+
+
+# -- models
+
+
+def _made_subject(name: str, scratch: Path) -> Subject:
+    repository = scratch / "models" / name
+    bundle = write_benchmark_bundle(repository, RECIPES[name])
+    return Subject(bundle, repository, (scratch / "picture.jpg").read_bytes())
+
+
+def _subject_of(ref: str, repository: Path, scratch: Path) -> Subject:
+    """A model of some repository, alone in a repository of its own."""
+    name, version = parse_ref(ref)
+    known = [r for r in FolderRepository(repository).list() if r.name == name]
+    chosen = max(known, default=None) if version is None else BundleRef(name, version)
+    if chosen not in known:
+        raise typer.BadParameter(f"{repository} has no {ref}", param_hint="--model")
+    alone = scratch / "models" / str(chosen).replace(":", "-")
+    (alone / name).mkdir(parents=True)
+    folder = repository.resolve() / name / str(chosen.version)
+    (alone / name / str(chosen.version)).symlink_to(folder)
+    return Subject(read_bundle(folder), alone, (scratch / "picture.jpg").read_bytes())
+
+
+# -- telling
+
+
+def _tell_window(window: Window | CeilingWindow) -> None:
+    if isinstance(window, CeilingWindow):
+        rate, server, rest = window.ceiling.samples_per_s, "ceiling", ""
+    else:
+        rate, server = window.requests_per_s, window.server
+        rest = f"  p50 {window.p50_ms:7.1f}  p99 {window.p99_ms:7.1f} ms"
+        rest += f"  errors {window.errors}" * bool(window.errors)
+    console.print(f"{window.model:8} c{window.concurrency:<3} {server:22} {rate:7.1f} /s{rest}")
+
+
+def _tell_step(step: Step) -> None:
+    report = step.report
+    console.print(
+        f"{step.model:8} {step.load:4g} × {step.offered_per_s:7.1f} /s  goodput "
+        f"{report.goodput_per_s:7.1f} /s  late {report.late}  refused {report.refused}  "
+        f"expired {report.expired}  failed {report.failed}  lost {report.lost}  "
+        f"(generator: {report.cpu_us:.0f} µs a request)"
+    )
+
+
+def _report(results: Results, out: Path) -> None:
+    stored = results.write(out)
+    drawn = plots.draw(results, out)
+    latest = out / "latest.md"
+    latest.write_text(table.markdown(results, plots=[path.name for path in drawn]))
+    for promise in gates.check(results):
+        mark = "[green]met    [/]" if promise.met else "[red]not met[/]"
+        console.print(f"{mark} {promise.promise}: {promise.measured}")
+    console.print("\nwritten:", *(str(path) for path in (stored, latest, *drawn)))
+
+
+if __name__ == "__main__":
+    app = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+    app.command()(main)
+    app(prog_name="python -m benchmarks")

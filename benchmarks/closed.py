@@ -1,0 +1,80 @@
+"""Closed loops: so many clients, each of which asks again as soon as it is answered."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+
+from benchmarks.ceiling import CeilingProcess
+from benchmarks.contenders import Running
+from benchmarks.load import Plan, generate
+from benchmarks.request import Request
+from benchmarks.results import CeilingWindow, Window
+from benchmarks.wrk import Closed, closed_loop, have_wrk
+
+WARM_UP_S = 1.0
+Drive = Callable[[Request, int, float], Closed]
+
+
+def client() -> tuple[str, Drive]:
+    """The best generator that is installed, by name."""
+    return ("wrk", closed_loop) if have_wrk() else ("benchmarks.load", _with_our_own)
+
+
+def measure(
+    model: str,
+    contenders: Sequence[Running],
+    ceiling: CeilingProcess,
+    *,
+    concurrencies: Sequence[int],
+    rounds: int,
+    window_s: float,
+    ceiling_s: float,
+) -> Iterator[Window | CeilingWindow]:
+    """The ceiling and every server in turns, so that a machine that drifts does so for all.
+
+    Every other round goes backwards: who comes first changes.
+    """
+    _, drive = client()
+    for running in contenders:
+        drive(running.request, 8, WARM_UP_S)
+    for number in range(rounds):
+        for concurrency in concurrencies:
+            yield CeilingWindow(model, concurrency, number, ceiling.window(ceiling_s))
+            for running in contenders[:: -1 if number % 2 else 1]:
+                yield _window(drive, running, model, concurrency, number, window_s)
+
+
+def _window(
+    drive: Drive, running: Running, model: str, concurrency: int, number: int, seconds: float
+) -> Window:
+    cpu_s = running.server.cpu_s()
+    seen = drive(running.request, concurrency, seconds)
+    cpu_s = running.server.cpu_s() - cpu_s
+    return Window(
+        server=running.server.name,
+        model=model,
+        concurrency=concurrency,
+        round=number,
+        requests=seen.requests,
+        requests_per_s=(seen.requests - seen.errors) / seen.seconds,
+        p50_ms=seen.p50_ms,
+        p99_ms=seen.p99_ms,
+        max_ms=seen.max_ms,
+        errors=seen.errors,
+        server_cpu_us=cpu_s * 1e6 / max(seen.requests, 1),
+        client_cpu_us=seen.client_cpu_us,
+    )
+
+
+def _with_our_own(request: Request, concurrency: int, seconds: float) -> Closed:
+    report = generate(Plan(request, seconds=seconds, concurrency=concurrency))
+    latency = report.answered_ms or {"p50": 0.0, "p99": 0.0, "max": 0.0}
+    return Closed(
+        requests=report.requests,
+        seconds=report.seconds,
+        p50_ms=latency["p50"],
+        p99_ms=latency["p99"],
+        max_ms=latency["max"],
+        errors=report.requests - report.answered,
+        client_cpu_us=report.cpu_us,
+    )

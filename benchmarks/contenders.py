@@ -1,0 +1,70 @@
+"""The servers that are compared, each in its own process with one model."""
+
+from __future__ import annotations
+
+import contextlib
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+from benchmarks.process import Server, free_port, serving
+from benchmarks.request import Request, multipart, raw
+from service.bundle import Bundle
+from service.tasks.task import fit_of
+
+
+@dataclass(frozen=True)
+class Subject:
+    """A model to be served, and the picture to send to it."""
+
+    bundle: Bundle
+    repository: Path
+    """A folder with this model only."""
+    jpeg: bytes
+
+    @property
+    def name(self) -> str:
+        return self.bundle.manifest.name
+
+    @property
+    def graph(self) -> Path:
+        (graph,) = self.bundle.manifest.graphs.values()
+        return self.bundle.file(graph.file)
+
+
+@dataclass(frozen=True)
+class Running:
+    server: Server
+    request: Request
+
+
+Contender = Callable[[Subject, Path], contextlib.AbstractContextManager[Running]]
+"""Starts a server for a subject, its log going to the given folder."""
+
+
+@contextlib.contextmanager
+def panoptes(subject: Subject, logs: Path) -> Iterator[Running]:
+    with panoptes_server([subject.repository], logs) as server:
+        path = f"/{subject.bundle.manifest.task}"
+        yield Running(server, raw(server.port, path, subject.jpeg))
+
+
+@contextlib.contextmanager
+def naive(subject: Subject, logs: Path) -> Iterator[Running]:
+    port = free_port()
+    size_px = str(fit_of(subject.bundle.manifest).width)
+    command = [sys.executable, "-m", "benchmarks.naive", str(subject.graph), size_px, str(port)]
+    with serving("naive FastAPI", command, port, health="/health", log=logs / "naive") as server:
+        yield Running(server, multipart(port, "/predict", subject.jpeg))
+
+
+@contextlib.contextmanager
+def panoptes_server(repositories: list[Path], logs: Path) -> Iterator[Server]:
+    """As people start it. Without repositories it serves the starter pack."""
+    port = free_port()
+    command = [str(Path(sys.executable).with_name("panoptes")), "serve", "--port", str(port)]
+    for repository in repositories:
+        command += ["--repository", str(repository)]
+    with serving("Panoptes", command, port, health="/readyz", log=logs / "panoptes") as server:
+        yield server
