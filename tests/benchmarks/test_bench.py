@@ -1,0 +1,252 @@
+"""The benchmark's own pieces against real servers: what it counts and times must be true."""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import dataclasses
+import threading
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from benchmarks import closed, gates, machine, plots, table
+from benchmarks.bundles import RECIPES, write_benchmark_bundle
+from benchmarks.ceiling import Ceiling, ceiling
+from benchmarks.contenders import Subject, panoptes
+from benchmarks.load import Plan, generate
+from benchmarks.overload import sweep
+from benchmarks.picture import picture_jpeg
+from benchmarks.process import Memory
+from benchmarks.request import Request, multipart, raw
+from benchmarks.results import CeilingWindow, Footprint, Results, Window
+from tests.bundles import write_tiny_classifier
+from tests.serving import Running, running
+
+ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
+REQUEST_BYTES = 4096
+
+
+@pytest.fixture(scope="module")
+def jpeg() -> bytes:
+    return picture_jpeg()
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    repository = tmp_path_factory.mktemp("repository")
+    write_tiny_classifier(repository)
+    with running(repository) as started:
+        yield started
+
+
+def port_of(server: Running) -> int:
+    return int(server.url.rpartition(":")[2])
+
+
+def test_picture_is_the_same_photograph_sized_file_every_time(jpeg: bytes) -> None:
+    assert jpeg == picture_jpeg()
+    assert 60_000 < len(jpeg) < 80_000
+
+
+def test_closed_loop_counts_what_the_server_counts(server: Running, jpeg: bytes) -> None:
+    before = _answered(server)
+    report = generate(Plan(raw(port_of(server), "/classify", jpeg), seconds=0.5, concurrency=4))
+    assert report.requests == report.answered > 0
+    assert _answered(server) - before == report.requests
+    assert report.connections == 4
+
+
+def test_open_loop_sends_what_was_planned(server: Running, jpeg: bytes) -> None:
+    request = multipart(port_of(server), "/classify", jpeg)
+    report = generate(Plan(request, seconds=0.8, rate_per_s=50, deadline_ms=5000))
+    assert report.requests == 40
+    assert _sum_of_outcomes(report) == 40
+    assert report.answered == 40
+
+
+def test_deadlines_that_cannot_be_met_are_counted_as_refused_or_expired(
+    server: Running, jpeg: bytes
+) -> None:
+    request = raw(port_of(server), "/classify", jpeg)
+    report = generate(Plan(request, seconds=0.3, rate_per_s=400, deadline_ms=1))
+    assert report.requests == _sum_of_outcomes(report) == 120
+    assert report.goodput_per_s <= report.answered_per_s
+    assert report.failed == report.lost == 0
+
+
+def test_latency_counts_from_the_scheduled_arrival() -> None:
+    """A server that stalls for its first 0.6 s: who was due at t waited 0.6 s - t."""
+    stall_s, seconds = 0.6, 1.0
+
+    with _stub(stall_s=stall_s) as port:
+        request = Request(port, "/", "image/jpeg", bytes(REQUEST_BYTES))
+        report = generate(Plan(request, seconds=seconds, rate_per_s=300, deadline_ms=300))
+    assert report.answered == 300
+    # Due in the first 0.3 s: later than the deadline. A closed loop would have seen a few.
+    assert report.late == pytest.approx(300 * (stall_s - 0.3) / seconds, rel=0.35)
+    assert report.answered_ms["max"] == pytest.approx(stall_s * 1e3, rel=0.35)
+
+
+def test_a_connection_that_ends_without_an_answer_is_a_lost_request() -> None:
+    with _stub(hangs_up=True) as port:
+        request = Request(port, "/", "image/jpeg", bytes(REQUEST_BYTES))
+        report = generate(Plan(request, seconds=0.2, rate_per_s=50))
+    assert report.lost == report.requests == 10
+
+
+def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> None:
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(jpeg)
+    repository = tmp_path / "repository"
+    bundle = write_benchmark_bundle(repository, RECIPES["tiny"])
+    subject = Subject(bundle, repository, jpeg)
+    with ceiling(picture, bundle.folder) as above, panoptes(subject, tmp_path) as contender:
+        windows = list(
+            closed.measure(
+                "tiny",
+                [contender],
+                above,
+                concurrencies=(1, 4),
+                rounds=1,
+                window_s=1,
+                ceiling_s=0.2,
+            )
+        )
+        swept = sweep("tiny", contender, loads=(0.5, 4.0), step_s=0.4, tell=lambda step: None)
+        memory = contender.server.memory()
+    results = Results(
+        started="2025-01-01T00:00:00+00:00",
+        command="test",
+        machine=machine.this_machine(),
+        code=machine.this_code(),
+        client=closed.client()[0],
+        picture_bytes=len(jpeg),
+        quick=True,
+        windows=tuple(w for w in windows if isinstance(w, Window)),
+        ceilings=tuple(w for w in windows if isinstance(w, CeilingWindow)),
+        sweeps=(swept,),
+        footprint=Footprint(("tiny:1",), False, (1.0, 0.5), memory, memory),
+    )
+    assert [w.concurrency for w in results.windows] == [1, 4]
+    assert all(w.requests > 0 and w.errors == 0 for w in results.windows)
+    assert memory.rss_mb >= memory.pss_mb > 20
+    assert results.write(tmp_path).stat().st_size > 1000
+    drawn = plots.draw(results, tmp_path)
+    assert [path.name for path in drawn] == ["closed-loop.png", "overload.png"]
+    text = table.markdown(results, plots=[path.name for path in drawn])
+    for row in ("| tiny | Panoptes |", "| tiny | ceiling, no HTTP |", "| 4 × |", "## Promises"):
+        assert row in text
+
+
+def test_gates_say_what_was_missed() -> None:
+    results = dataclasses.replace(
+        _results(), windows=(_window(90.0),), ceilings=(_ceiling(100.0),), footprint=_footprint(250)
+    )
+    met = {gate.promise: gate.met for gate in gates.check(results)}
+    assert met["mid: ≥ 0.95 of the ceiling at c32"] is False
+    assert met["mid: p99 ≤ 1.5 × p50 at c32"] is True
+    assert met["RSS ≤ 200 MB with the starter pack"] is False
+
+
+def test_ratio_pairs_each_window_with_the_ceiling_of_its_round() -> None:
+    """The machine slows to a half in the second round; the ratio stays."""
+    results = dataclasses.replace(
+        _results(),
+        windows=(_window(90.0), _window(45.0, number=1)),
+        ceilings=(_ceiling(100.0), _ceiling(50.0, number=1)),
+    )
+    assert results.ratio("Panoptes", "mid", 32) == pytest.approx(0.9)
+
+
+# --
+
+
+def _answered(server: Running) -> float:
+    return server.metric("panoptes_request_seconds_count", route="/classify", status="200")
+
+
+def _sum_of_outcomes(report: object) -> int:
+    names = ("answered", "refused", "expired", "failed", "lost")
+    return sum(getattr(report, name) for name in names)
+
+
+def _results() -> Results:
+    return Results(
+        started="2025-01-01T00:00:00+00:00",
+        command="test",
+        machine=machine.this_machine(),
+        code=machine.this_code(),
+        client="none",
+        picture_bytes=0,
+        quick=True,
+    )
+
+
+def _window(rate: float, *, number: int = 0) -> Window:
+    return Window(
+        server="Panoptes",
+        model="mid",
+        concurrency=32,
+        round=number,
+        requests=100,
+        requests_per_s=rate,
+        p50_ms=10.0,
+        p99_ms=14.0,
+        max_ms=15.0,
+        errors=0,
+        server_cpu_us=1000.0,
+        client_cpu_us=50.0,
+    )
+
+
+def _ceiling(rate: float, *, number: int = 0) -> CeilingWindow:
+    return CeilingWindow("mid", 32, number, Ceiling(rate, 1000.0, 2))
+
+
+def _footprint(rss_mb: float) -> Footprint:
+    memory = Memory(rss_mb, rss_mb)
+    return Footprint(("tiny:1",), True, (1.0, 0.5), memory, memory)
+
+
+@contextlib.contextmanager
+def _stub(*, stall_s: float = 0.0, hangs_up: bool = False) -> Iterator[int]:
+    """The port of a server that answers nothing until `stall_s` after its first request."""
+    loop = asyncio.new_event_loop()
+    released = asyncio.Event()
+    first = True
+
+    async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        nonlocal first
+        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+            while True:
+                await reader.readuntil(b"\r\n\r\n")
+                await reader.readexactly(REQUEST_BYTES)
+                if hangs_up:
+                    break
+                if first:
+                    loop.call_later(stall_s, released.set)
+                    first = False
+                await released.wait()
+                writer.write(ANSWER)
+        writer.close()
+
+    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
+    thread = threading.Thread(target=loop.run_forever)
+    thread.start()
+    try:
+        yield server.sockets[0].getsockname()[1]
+    finally:
+        asyncio.run_coroutine_threadsafe(_close(server), loop).result(10)
+        loop.call_soon_threadsafe(loop.stop)
+        thread.join(10)
+        loop.close()
+
+
+async def _close(server: asyncio.Server) -> None:
+    """With its connections: what is closed now need not be waited for by anyone."""
+    server.close()
+    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+        task.cancel()
+    await asyncio.sleep(0)
