@@ -27,15 +27,19 @@ class Accuracy:
     top1_fp32: float
     agreement: float
     """Where both name the same label first."""
+    max_abs: float
+    """The largest difference of any probability."""
 
 
 def measure_accuracy(graph: Path, original: Path, data: LabelledPixels) -> Accuracy:
     """Run both graphs over the evaluation set."""
-    top, top_fp32 = (probabilities(path, data).argmax(axis=1) for path in (graph, original))
+    found, expected = probabilities(graph, data), probabilities(original, data)
+    top, top_fp32 = found.argmax(axis=1), expected.argmax(axis=1)
     return Accuracy(
         top1=float(np.mean(top == data.labels)),
         top1_fp32=float(np.mean(top_fp32 == data.labels)),
         agreement=float(np.mean(top == top_fp32)),
+        max_abs=float(np.abs(found - expected).max()),
     )
 
 

@@ -26,6 +26,7 @@ from service.bundle import (
     Quality,
     Tensors,
     check_golden,
+    parse_ref,
     save_golden,
     write_bundle,
 )
@@ -33,6 +34,7 @@ from service.bundle.bundle import digest_of
 from service.bundle.manifest import Precision
 
 GOLDEN_FILE: Final = "golden.npz"
+TOKENIZER_FILE: Final = "tokenizer.json"
 
 
 @dataclass(frozen=True)
@@ -78,7 +80,8 @@ class Written:
 
 
 def build_bundle(repository: Path, spec: BundleSpec, parts: Mapping[str, Part]) -> Written:
-    """Write role -> graph as a new version of `spec.name`, and check it as a server will."""
+    """Write role -> graph as a new version of `spec.name`, checked first as a server will."""
+    check_target(repository, spec.name, spec.version)
     version = spec.version or next_version(repository, spec.name)
     with tempfile.TemporaryDirectory(prefix="panoptes-export-") as made:
         files: dict[str, Path] = {}
@@ -91,7 +94,7 @@ def build_bundle(repository: Path, spec: BundleSpec, parts: Mapping[str, Part]) 
         golden = {role: (part.golden_inputs, part.golden_outputs) for role, part in parts.items()}
         save_golden(files[GOLDEN_FILE], golden)
         if spec.tokenizer is not None:
-            files["tokenizer.json"] = spec.tokenizer
+            files[TOKENIZER_FILE] = spec.tokenizer
         manifest = Manifest(
             name=spec.name,
             version=version,
@@ -101,20 +104,17 @@ def build_bundle(repository: Path, spec: BundleSpec, parts: Mapping[str, Part]) 
             fit=spec.fit,
             graphs=graphs,
             golden=GOLDEN_FILE,
-            tokenizer="tokenizer.json" if spec.tokenizer is not None else None,
+            tokenizer=TOKENIZER_FILE if spec.tokenizer is not None else None,
             files={name: digest_of(path) for name, path in files.items()},
             defaults=dict(spec.defaults),
             quality=spec.quality,
             provenance=spec.provenance,
             licence=spec.licence,
         )
+        drift = check_bundle(Bundle(Path(made), manifest, digest=""))
         files[CARD_FILE] = Path(made, CARD_FILE)
         files[CARD_FILE].write_text(render_card(manifest, spec.card), encoding="utf-8")
-        try:
-            bundle = write_bundle(repository, manifest, files)
-        except FileExistsError as error:
-            raise ExportError(f"{error}: a version never changes, take another number") from error
-    return Written(bundle, check_bundle(bundle))
+        return Written(write_bundle(repository, manifest, files), drift)
 
 
 def check_bundle(bundle: Bundle) -> dict[str, float]:
@@ -126,6 +126,20 @@ def check_bundle(bundle: Bundle) -> dict[str, float]:
         return check_golden(bundle, lambda role, inputs: sessions[role].run(inputs))
     except BundleError as error:
         raise ExportError(f"{bundle.manifest.ref} fails its own check: {error}") from error
+
+
+def check_target(repository: Path, name: str, version: int | None) -> None:
+    """Refuse a name or a version that cannot be written, before anything costly is done."""
+    try:
+        if parse_ref(name) != (name, None):
+            raise ValueError(f"{name!r} names a version; give it apart")
+    except ValueError as error:
+        raise ExportError(f"{error}: use small letters, digits and . _ -") from None
+    if version is not None and (repository / name / str(version)).exists():
+        raise ExportError(
+            f"{name}:{version} exists already in {repository}: "
+            "a version never changes, take another number"
+        )
 
 
 def next_version(repository: Path, name: str) -> int:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from exporters.accuracy import Accuracy, mean_divergence, measure_accuracy, probabilities
-from exporters.bundle import BundleSpec, Part, Written, build_bundle
+from exporters.bundle import BundleSpec, Part, Written, build_bundle, check_target
 from exporters.card import Card
 from exporters.drift import measure_tolerance
 from exporters.errors import ExportError
@@ -89,6 +89,7 @@ def export_classifier(
         raise ExportError(f"a classifier becomes {', '.join(PRECISIONS)}, not {options.precision}")
     if options.precision == "int8" and options.calibration is None:
         raise ExportError("int8 needs images to calibrate on")
+    check_target(repository, options.name, options.version)
     module = ClassificationGraph(classifier).eval()
     samples = options.evaluation or options.calibration
     images: Tensors = {
@@ -187,7 +188,11 @@ def _accuracy_quality(accuracy: Accuracy | None, options: ClassifierOptions) -> 
     data = f"{options.evaluation.description}, ONNX Runtime on the CPU"
     measured = {"top1": accuracy.top1}
     if options.precision != "fp32":
-        measured |= {"top1_fp32": accuracy.top1_fp32, "agreement_fp32": accuracy.agreement}
+        measured |= {
+            "top1_fp32": accuracy.top1_fp32,
+            "agreement_fp32": accuracy.agreement,
+            "max_abs_probability_difference_fp32": accuracy.max_abs,
+        }
     command = typed_command()
     return [
         Quality(metric=metric, value=value, data=data, command=command)

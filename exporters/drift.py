@@ -38,10 +38,10 @@ def measure_tolerance(
 
 
 def golden_tolerance(precision: Precision, drift: float, magnitude: float) -> float:
-    """What another engine may add to the measured drift, rounded up to one digit.
+    """What another engine may add to the measured drift, rounded up to two digits.
 
     Outputs larger than 1 in `magnitude` are allowed more in proportion.
     """
     wanted = max(MARGIN * drift, FLOOR[precision] * max(1.0, magnitude))
-    unit = 10.0 ** math.floor(math.log10(wanted))
-    return float(f"{math.ceil(wanted / unit - 1e-9) * unit:.0e}")
+    unit = 10.0 ** (math.floor(math.log10(wanted)) - 1)
+    return float(f"{math.ceil(wanted / unit - 1e-9) * unit:.1e}")

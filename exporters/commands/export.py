@@ -110,7 +110,7 @@ def _summarise(exported: ExportedClassifier, console: Console) -> None:
     for role, drift in exported.written.drift.items():
         tolerance = manifest.graphs[role].golden_tolerance
         precision = manifest.graphs[role].precision
-        console.print(f"{role} ({precision}): golden drift {drift:.2e}, tolerance {tolerance:.0e}")
+        console.print(f"{role} ({precision}): golden drift {drift:.2e}, tolerance {tolerance:.1e}")
     if exported.quantized is not None:
         losses = ", ".join(f"{way} {loss:.2e}" for way, loss in exported.quantized.losses.items())
         console.print(f"divergence from fp32 by calibration: {losses}")
@@ -123,5 +123,6 @@ def _summarise(exported: ExportedClassifier, console: Console) -> None:
     else:
         console.print(
             f"top-1 {accuracy.top1:.2%}, as fp32 {accuracy.top1_fp32:.2%}; "
-            f"both name the same label for {accuracy.agreement:.2%} of the images"
+            f"both name the same label for {accuracy.agreement:.2%} of the images, "
+            f"probabilities differ by at most {accuracy.max_abs:.1e}"
         )
