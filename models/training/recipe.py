@@ -28,7 +28,7 @@ class TrainingSpec:
     optimizer: OptimizerSpec = field(default_factory=OptimizerSpec)
     schedule: ScheduleSpec = field(default_factory=ScheduleSpec)
     transfer: TransferSpec = field(default_factory=TransferSpec)
-    precision: Literal["no", "bf16", "fp16"] = "no"
+    precision: Literal["fp32", "bf16", "fp16"] = "fp32"
     channels_last: bool = False
     clip_norm: float = 0.0
     ema_decay: float = 0.999

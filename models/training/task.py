@@ -1,5 +1,6 @@
 """What a family of models hands to the trainer: its network, its data, its loss, its measure."""
 
+import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from typing import Any, Literal, Protocol
@@ -41,10 +42,11 @@ class Goal:
     metric: str
     direction: Literal["max", "min"] = "max"
 
-    def improves(self, value: float, best: float | None) -> bool:
+    def reaches(self, value: float, best: float | None) -> bool:
+        """Whether a value is at least as good: of two equals the one trained longer is kept."""
         if best is None:
-            return value == value  # anything but not-a-number
-        return value > best if self.direction == "max" else value < best
+            return not math.isnan(value)
+        return value >= best if self.direction == "max" else value <= best
 
 
 class BatchSource(Protocol):

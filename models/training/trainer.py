@@ -70,7 +70,8 @@ class Trainer:
         self.budget = budget or Budget(spec.total_steps(len(task.data)))
         # Without an accelerator the processes talk over gloo, which accelerate takes only if told.
         self._accelerator = Accelerator(
-            mixed_precision=spec.precision, cpu=not torch.accelerator.is_available()
+            mixed_precision="no" if spec.precision == "fp32" else spec.precision,
+            cpu=not torch.accelerator.is_available(),
         )
         shares = self._accelerator.num_processes * spec.accumulate
         if spec.batch_size % shares:
@@ -216,7 +217,7 @@ class Trainer:
         self._journal.write(self._step, "val", self._metrics)
         self._progress.tell(f"step {self._step}: {format_figures(self._metrics)}")
         value = self._metrics[self.task.goal.metric]
-        improved = self.task.goal.improves(value, self._best)
+        improved = self.task.goal.reaches(value, self._best)
         self._best = value if improved else self._best
         if accelerator.is_main_process:
             for name in (LAST, BEST) if improved else (LAST,):

@@ -2,7 +2,7 @@ import pytest
 import torch
 
 from models.training.sampling import ShuffledEpochs, mix_seed
-from models.training.task import Goal, Share
+from models.training.task import Share
 
 
 def test_every_epoch_is_a_different_permutation() -> None:
@@ -39,10 +39,3 @@ def test_mixed_seeds_differ_and_fit_a_generator() -> None:
 def test_shares_cover_everything_once(length: int, count: int) -> None:
     covered = [i for k in range(count) for i in range(length)[Share(k, count).of(length)]]
     assert covered == list(range(length))
-
-
-def test_a_goal_knows_better_from_worse() -> None:
-    assert Goal("top1").improves(0.5, None) and Goal("top1").improves(0.6, 0.5)
-    assert not Goal("top1").improves(0.5, 0.5)
-    assert Goal("error", "min").improves(0.4, 0.5) and not Goal("error", "min").improves(0.6, 0.5)
-    assert not Goal("top1").improves(float("nan"), None)
