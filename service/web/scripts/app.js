@@ -22,6 +22,7 @@ const STATES = {
 
 let offered = []; // the tasks that the server can do now
 let models = [];
+let current; // the task that is shown
 
 const stage = new Stage({
   stage: find("stage"),
@@ -40,6 +41,7 @@ const playground = new Playground(
     facts: find("facts"),
     command: find("command"),
     json: find("json"),
+    copyCommand: find("copy-command"),
     copyJson: find("copy-json"),
     savePng: find("save-png"),
   },
@@ -50,7 +52,10 @@ const playground = new Playground(
     onTrouble: () => watch.look(),
   },
 );
-const samples = new Samples(find("samples"), (picture) => playground.choose(picture));
+const samples = new Samples(find("samples"), {
+  take: (picture) => playground.choose(picture),
+  fail: (problem, again) => playground.fail(problem, again),
+});
 
 followTheme(find("theme"));
 openIntake({ button: find("choose"), input: find("file"), stage: find("stage") }, (file) => {
@@ -85,18 +90,19 @@ function sayOnce(place, ...content) {
   if (place.textContent !== said) place.replaceChildren(...content);
 }
 
-/** The task that the address names, if the server can do it; else the first that it can. */
+/** The task that the address names, else the one before, else the first, if the server can do it. */
 function showTask() {
-  const task = offered.find(({ name }) => `#${name}` === location.hash) ?? offered[0];
-  if (!task) return;
-  find("task-title").textContent = task.title;
-  find("task-path").textContent = `POST /${task.name}`;
-  find("task-summary").textContent = task.summary;
-  showTabs(task);
-  playground.offer(task, modelsFor(task));
+  const named = offered.find(({ name }) => `#${name}` === location.hash);
+  current = named ?? (offered.includes(current) ? current : offered[0]);
+  if (!current) return;
+  find("task-title").textContent = current.title;
+  find("task-path").textContent = `POST /${current.name}`;
+  find("task-summary").textContent = current.summary;
+  showTabs();
+  playground.offer(current, modelsFor(current));
 }
 
-function showTabs(current) {
+function showTabs() {
   const tabs = find("tasks");
   if (tabs.children.length !== offered.length) {
     tabs.replaceChildren(

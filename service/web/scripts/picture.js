@@ -1,5 +1,7 @@
 /** A picture to ask about: its bytes, its name, and where others can get it. */
 
+import { reach } from "./server.js";
+
 export class Picture {
   /** `source` is the address of a picture that the server itself has, such as a sample. */
   constructor(blob, name, source = "") {
@@ -28,6 +30,6 @@ export function pictureOfFile(file) {
 }
 
 export async function pictureFrom(source) {
-  const response = await fetch(source);
+  const response = await reach(source);
   return new Picture(await response.blob(), source.split("/").at(-1), source);
 }

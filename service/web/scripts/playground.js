@@ -26,13 +26,13 @@ export class Playground {
 
   /** What can be asked now. A picture that waited for this is asked about at once. */
   offer(task, models) {
-    const waited = !this.#task && this.#picture;
     const changed = task !== this.#task;
     this.#task = task;
     this.controls.offer(task, models);
-    if (changed) this.#forget();
-    if (changed || waited) this.ask();
-    else this.parts.command.textContent = this.command;
+    this.#showCommand();
+    if (!changed) return;
+    this.#forget();
+    this.ask();
   }
 
   choose(picture) {
@@ -49,16 +49,20 @@ export class Playground {
   /** Whatever is under way is of no use any more: the server hears of it and drops it. */
   async ask() {
     this.#asked.abort();
-    this.parts.command.textContent = this.#task ? this.command : "";
-    if (!this.#picture || !this.#task) return;
+    this.#showCommand();
+    if (!this.#picture) return;
+    if (!this.#task) {
+      this.#awaitAnswer("Waiting", "Your picture is looked at as soon as a model is ready.");
+      return;
+    }
     const asked = (this.#asked = new AbortController());
+    if (!this.json) this.#awaitAnswer("Looking …", "");
     this.#busy(true);
     try {
-      const reply = await ask({ ...this.#question(), signal: asked.signal });
-      this.#show(reply);
+      this.#show(await ask({ ...this.#question(), signal: asked.signal }));
     } catch (error) {
       if (asked.signal.aborted) return;
-      this.#fail(error, () => this.ask());
+      this.fail(error, () => this.ask());
     }
     if (asked === this.#asked) this.#busy(false);
   }
@@ -104,7 +108,8 @@ export class Playground {
       `${this.#task.say(answer)}. Answered in ${milliseconds(reply.roundTripMs)}.`;
   }
 
-  #fail(error, again) {
+  /** In the place of an answer: what went wrong, and how to try again. */
+  fail(error, again) {
     this.#forget();
     this.parts.result.replaceChildren();
     showProblem(this.parts.problem, error, again);
@@ -118,17 +123,23 @@ export class Playground {
     this.timing.clear();
     this.#tellFacts({ Model: "–", Digest: "–", Batch: "–", Request: "–" });
     parts.problem.replaceChildren();
-    parts.result.replaceChildren(
-      element(
-        "p",
-        { class: "placeholder" },
-        element("b", {}, "Nothing seen yet"),
-        "Give it an image: the answer, its timing and its JSON appear here.",
-      ),
+    this.#awaitAnswer(
+      "Nothing seen yet",
+      "Give it an image: the answer, its timing and its JSON appear here.",
     );
     parts.json.replaceChildren();
     parts.spoken.textContent = "";
     parts.copyJson.disabled = parts.savePng.disabled = true;
+  }
+
+  #awaitAnswer(title, text) {
+    const words = element("p", { class: "placeholder" }, element("b", {}, title), text);
+    this.parts.result.replaceChildren(words);
+  }
+
+  #showCommand() {
+    this.parts.copyCommand.disabled = !this.#task;
+    this.parts.command.textContent = this.#task ? this.command : "";
   }
 
   #tellFacts(facts) {

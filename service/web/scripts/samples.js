@@ -4,16 +4,14 @@ import { pictureFrom } from "./picture.js";
 
 export class Samples {
   #buttons;
+  #chosen = null;
 
-  constructor(place, take) {
+  /** `take(picture)` when one is chosen and here; `fail(problem, again)` when it cannot be had. */
+  constructor(place, { take, fail }) {
+    this.take = take;
+    this.fail = fail;
     this.#buttons = [...place.querySelectorAll("button")];
-    for (const button of this.#buttons) {
-      button.addEventListener("click", async () => {
-        const picture = await pictureFrom(button.querySelector("img").src);
-        this.#mark(button);
-        take(picture);
-      });
-    }
+    for (const button of this.#buttons) button.addEventListener("click", () => this.#choose(button));
   }
 
   /** None is chosen any more: the picture comes from elsewhere. */
@@ -21,7 +19,19 @@ export class Samples {
     this.#mark(null);
   }
 
+  async #choose(button) {
+    this.#mark(button);
+    try {
+      const picture = await pictureFrom(button.querySelector("img").src);
+      if (this.#chosen === button) this.take(picture);
+      else picture.release();
+    } catch (problem) {
+      this.fail(problem, () => this.#choose(button));
+    }
+  }
+
   #mark(chosen) {
+    this.#chosen = chosen;
     for (const button of this.#buttons) button.setAttribute("aria-pressed", button === chosen);
   }
 }

@@ -57,7 +57,8 @@ export async function describeModel(name) {
   return (await reach(address(`models/${name}`), { cache: "no-store" })).json();
 }
 
-async function reach(url, init) {
+/** The response if it is a good one, else a Problem. */
+export async function reach(url, init) {
   let response;
   try {
     response = await fetch(url, init);

@@ -54,6 +54,7 @@ def test_the_page_loads_from_this_server_alone_and_without_errors(
     page.get_by_role("button", name="Sample: red ball").click()
     expect(headline(page)).to_contain_text("red")
     assert visited.errors == []
+    assert page.context.cookies() == []
     assert {url for url in visited.requests if not url.startswith((palettes.url, "blob:"))} == set()
 
 
