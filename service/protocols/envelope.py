@@ -86,7 +86,9 @@ class Envelope:
                 headers=scope["headers"],
                 samples=timings,
             )
-        if self._log_requests == "all" or (self._log_requests == "failed" and status >= 500):
+        # 503 is how a server says that it starts or stops, many times over.
+        failed = status >= 500 and status != 503
+        if self._log_requests == "all" or (self._log_requests == "failed" and failed):
             log.info(
                 "%s %s %d",
                 scope["method"],
