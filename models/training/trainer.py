@@ -10,11 +10,11 @@ from typing import Any
 import torch
 from accelerate import Accelerator
 from torch import Tensor, nn
-from torch.utils.data import DataLoader, Dataset
 
 from models.training.budget import Budget, StopSignals
 from models.training.checkpoint import write_checkpoint
 from models.training.journal import Journal, NoJournal
+from models.training.loading import Passes, load_steps, to_device
 from models.training.optimizers import build_optimizer, set_learning_rate
 from models.training.plain import RecipeError
 from models.training.progress import NoProgress, RunProgress, format_figures
@@ -22,7 +22,7 @@ from models.training.recipe import TrainingSpec
 from models.training.sampling import mix_seed
 from models.training.schedules import schedule_factor
 from models.training.state import load_state, restore_optimizer, save_state
-from models.training.task import Batch, BatchSource, Place, Share, Task
+from models.training.task import Batch, Place, Share, Task
 from models.training.transfer import freeze, keep_frozen_in_eval, learning_rate_multipliers
 from models.training.weight_average import WeightAverage
 
@@ -144,7 +144,7 @@ class Trainer:
             is_last = index == len(batches) - 1
             waiting = nullcontext() if is_last else self._accelerator.no_sync(self._network)
             with waiting:
-                losses = self.task.loss(self._network, _to_device(batch, self._accelerator.device))
+                losses = self.task.loss(self._network, to_device(batch, self._accelerator.device))
                 self._accelerator.backward(losses["loss"] / len(batches))
             for name, value in losses.items():
                 figures[name] = figures.get(name, 0) + value.detach() / len(batches)
@@ -160,20 +160,16 @@ class Trainer:
 
     def _batches(self) -> Iterator[list[Batch]]:
         """For each step from this one on, the passes that this process makes."""
-        count = self.spec.accumulate
-        steps = _Passes(self.task.data, self._accelerator, count)
-        forked = {"multiprocessing_context": "fork", "prefetch_factor": 4}
-        loader = DataLoader(
-            steps,
-            batch_size=None,
-            sampler=range(self._step * count, self.budget.steps * count),
-            num_workers=self.spec.workers,
-            pin_memory=self._accelerator.device.type == "cuda",
-            **(forked if self.spec.workers else {}),  # type: ignore[arg-type]
+        return load_steps(
+            Passes(self.task.data, self._share, self.spec.accumulate),
+            range(self._step, self.budget.steps),
+            workers=self.spec.workers,
+            pinned=self._accelerator.device.type == "cuda",
         )
-        passes = iter(loader)
-        for first in passes:
-            yield [first, *(next(passes) for _ in range(count - 1))]
+
+    @property
+    def _share(self) -> Share:
+        return Share(self._accelerator.process_index, self._accelerator.num_processes)
 
     def _agree(self, fraction: float, signals: StopSignals) -> tuple[float, bool]:
         """The furthest progress of any process, and whether any was told to stop."""
@@ -207,7 +203,7 @@ class Trainer:
         accelerator = self._accelerator
         place = Place(
             accelerator.device,
-            Share(accelerator.process_index, accelerator.num_processes),
+            self._share,
             lambda tensor: accelerator.reduce(tensor, "sum"),
         )
         self._evaluated.eval()
@@ -266,20 +262,6 @@ class Trainer:
         return elapsed_s
 
 
-class _Passes(Dataset[Batch]):
-    """The passes of this process as a map-style data set, so that a DataLoader can fetch ahead."""
-
-    def __init__(self, source: BatchSource, accelerator: Accelerator, accumulate: int) -> None:
-        self._source = source
-        self._accumulate = accumulate
-        self._process, self._processes = accelerator.process_index, accelerator.num_processes
-
-    def __getitem__(self, position: int) -> Batch:
-        step, index = divmod(position, self._accumulate)
-        share = Share(index * self._processes + self._process, self._accumulate * self._processes)
-        return self._source.batch(step, share)
-
-
 class _Window:
     """Losses since the last log line, summed on the device so that nobody waits for it."""
 
@@ -300,13 +282,3 @@ class _Window:
 
     def samples_per_s(self) -> float:
         return self._samples / max(time.monotonic() - self._started_s, 1e-9)
-
-
-def _to_device(batch: Batch, device: torch.device) -> Batch:
-    if isinstance(batch, Tensor):
-        return batch.to(device, non_blocking=True)
-    if isinstance(batch, dict):
-        return {key: _to_device(value, device) for key, value in batch.items()}
-    if isinstance(batch, (list, tuple)):
-        return type(batch)(_to_device(value, device) for value in batch)
-    return batch
