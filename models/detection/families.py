@@ -10,6 +10,12 @@ from models.detection.centernet.loss import CenterNetLoss, CenterNetLossSpec
 from models.detection.centernet.network import CenterNet
 from models.detection.centernet.spec import CenterNetSpec
 from models.detection.detector import Detector, RawOutputs, Targets
+from models.detection.detr.loss import DETRLoss, DETRLossSpec
+from models.detection.detr.network import DETR
+from models.detection.detr.spec import DETRSpec
+from models.detection.fasterrcnn.loss import FasterRCNNLoss, FasterRCNNLossSpec
+from models.detection.fasterrcnn.network import FasterRCNN
+from models.detection.fasterrcnn.spec import FasterRCNNSpec
 from models.detection.retinanet.loss import RetinaNetLoss, RetinaNetLossSpec
 from models.detection.retinanet.network import RetinaNet
 from models.detection.retinanet.spec import RetinaNetSpec
@@ -34,6 +40,8 @@ class Family:
 
 FAMILIES: Mapping[str, Family] = {
     "centernet": Family(CenterNetSpec, CenterNet, CenterNetLossSpec, CenterNetLoss),
+    "detr": Family(DETRSpec, DETR, DETRLossSpec, DETRLoss),
+    "fasterrcnn": Family(FasterRCNNSpec, FasterRCNN, FasterRCNNLossSpec, FasterRCNNLoss),
     "retinanet": Family(RetinaNetSpec, RetinaNet, RetinaNetLossSpec, RetinaNetLoss),
 }
 

@@ -65,5 +65,5 @@ def _fixed_point_in_graph(drops: Tensor) -> Tensor:
 
     start = torch.ones_like(drops[:, 0])  # [B, K]
     first = torch.ones((), dtype=torch.bool, device=drops.device)
-    kept, _ = while_loop(goes_on, round_, (start, first))
+    kept: Tensor = while_loop(goes_on, round_, (start, first))[0]  # type: ignore[no-untyped-call]
     return kept
