@@ -83,6 +83,7 @@ def _sweep(sweep: Sweep) -> Iterator[str]:
     header = [
         *("load", "offered/s", "goodput/s", "of capacity", "answered p50 / p99 ms", "late"),
         *("refused", "refused p50 / p99 / max ms", "expired", "other 5xx", "lost"),
+        *("generator late p99 ms", "generator cores"),
     ]
     rows = []
     for step in sweep.steps:
@@ -100,6 +101,8 @@ def _sweep(sweep: Sweep) -> Iterator[str]:
                 str(report.expired),
                 str(report.failed_5xx),
                 str(report.lost),
+                _latencies(report.lag_ms, ("p99",)),
+                f"{report.cpu_us * report.requests / report.seconds / 1e6:.2f}",
             ]
         )
     yield _table(header, rows)
