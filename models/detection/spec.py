@@ -7,10 +7,8 @@ from typing import Any, ClassVar, Literal
 from models.classification.spec import IMAGENET_MEAN, IMAGENET_STD
 
 #: How an image of another shape comes to the input's: `letterbox` keeps the aspect and pads both
-#: sides evenly with `PAD_VALUE`, `stretch` ignores the aspect.
+#: sides evenly with grey, `stretch` ignores the aspect.
 Fit = Literal["letterbox", "stretch"]
-
-PAD_VALUE = 114
 
 
 @dataclass(frozen=True)
