@@ -4,7 +4,10 @@ import { element } from "./dom.js";
 
 const TALLEST_PX = 26;
 
+const opened = new Set(); // models of which every figure is shown
+
 export function showModels(place, models, problems) {
+  if (place.contains(document.activeElement)) return; // nobody loses their place in it
   place.replaceChildren(
     element("ul", {}, models.map(row)),
     element("ul", { class: "problems" }, problems.map((problem) => element("li", {}, problem))),
@@ -53,12 +56,39 @@ function cell(title, ...content) {
   return element("div", {}, element("dt", {}, title), element("dd", {}, ...content));
 }
 
-function quality({ quality = [] }) {
+/** The first figure as it was last measured, nearest to what is served; the others on demand. */
+function quality({ ref, quality = [] }) {
   if (!quality.length) return ["not measured"];
-  return quality
-    .slice(0, 3)
-    .map(({ metric, value, data }) => [`${metric} ${Number(value.toPrecision(4))}`, element("small", {}, data)])
-    .flat();
+  const main = quality.findLast(({ metric }) => metric === quality[0].metric);
+  return [
+    figure(main),
+    element("small", {}, main.data),
+    quality.length > 1 && everyFigure(ref, quality),
+  ];
+}
+
+function everyFigure(ref, quality) {
+  const sets = Map.groupBy(quality, ({ data }) => data);
+  return element(
+    "details",
+    { "data-ref": ref, open: opened.has(ref), ontoggle: remember },
+    element("summary", {}, `All ${quality.length} figures`),
+    [...sets].map(([data, measured]) => [
+      element("ul", {}, measured.map((one) => element("li", {}, figure(one)))),
+      element("small", {}, data),
+    ]),
+  );
+}
+
+/** What a person opened stays open when the panel is made anew. */
+function remember({ target }) {
+  if (target.open) opened.add(target.dataset.ref);
+  else opened.delete(target.dataset.ref);
+}
+
+function figure({ metric, value }) {
+  const tiny = value !== 0 && Math.abs(value) < 0.001;
+  return `${metric} ${tiny ? value.toExponential(1) : value.toFixed(3)}`;
 }
 
 function input({ fit, graphs = {}, licence }) {

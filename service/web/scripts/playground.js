@@ -98,8 +98,8 @@ export class Playground {
     this.#tellFacts({
       Model: model,
       Digest: reply.digest.slice(0, 12),
-      Batch: reply.timing.batch,
       Request: reply.requestId,
+      Batch: reply.timing.batch,
     });
     this.json = JSON.stringify({ model, images }, null, 2);
     showJson(parts.json, this.json);
@@ -121,7 +121,7 @@ export class Playground {
     this.json = "";
     this.stage.clearOverlay();
     this.timing.clear();
-    this.#tellFacts({ Model: "–", Digest: "–", Batch: "–", Request: "–" });
+    this.#tellFacts({ Model: "–", Digest: "–", Request: "–", Batch: "–" });
     parts.problem.replaceChildren();
     this.#awaitAnswer(
       "Nothing seen yet",
@@ -145,7 +145,7 @@ export class Playground {
   #tellFacts(facts) {
     this.parts.facts.replaceChildren(
       ...Object.entries(facts).map(([title, value]) =>
-        element("div", {}, element("dt", {}, title), element("dd", {}, value)),
+        element("div", {}, element("dt", {}, title), element("dd", { title: value }, value)),
       ),
     );
   }
