@@ -45,3 +45,42 @@ def classifier(
     for name in ("top1", "top5", "ece", "loss"):
         typer.echo(f"  {name:5} {report[name]:.4f}")
     typer.echo(f"report and pictures: {target}")
+
+
+@app.command()
+def detector(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's folder, such as runs/x/best.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where report and pictures go; beside the checkpoint.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, val or test; test if the data has it.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Another image folder; give its annotations too.")
+    ] = None,
+    annotations: Annotated[Path | None, typer.Option(help="A JSON file in COCO's format.")] = None,
+    device: Annotated[str, typer.Option(help="Where to run: cpu or cuda.")] = "cpu",
+) -> None:
+    """COCO's average precision, precision-recall curves and the images with the worst mistakes."""
+    from models.detection.evaluation import evaluate_detector
+    from models.training.checkpoint import CheckpointError
+
+    target = out or checkpoint.with_name(f"{checkpoint.name}-evaluation")
+    try:
+        report = evaluate_detector(
+            checkpoint,
+            split=split,
+            images=images,
+            annotations=annotations,
+            out=target,
+            device=device,
+        )
+    except (CheckpointError, ValueError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(2) from error
+    typer.echo(f"{report['data']}: {report['samples']} images, {report['objects']} objects")
+    for name in ("AP", "AP50", "AP75", "AP_small", "AP_medium", "AP_large", "AR"):
+        value = report[name]
+        typer.echo(f"  {name:9} " + ("-" if value is None else f"{value:.4f}"))
+    typer.echo(f"report and pictures: {target}")
