@@ -68,7 +68,7 @@ def evaluate_classifier(
     if mistakes:
         worst = mistakes[:40]
         pictures = images.read(torch.tensor([m.index for m in worst]), spec.input_size)
-        captions = [f"{m.truth}\n→ {m.answer} {m.confidence:.0%}" for m in worst]
+        captions = [f"{m.truth}\nas {m.answer} {m.confidence:.0%}" for m in worst]
         draw_mistakes(pictures, captions, out / "mistakes.png")
     return report
 
