@@ -246,7 +246,7 @@ def _card(spec: ClassifierSpec, options: ClassifierOptions) -> Card:
         ),
         usage=(
             "With `bundles/` the folder that holds this model's:\n\n"
-            "    PANOPTES_REPOSITORIES='[\"bundles\"]' panoptes serve\n"
+            "    panoptes serve --repository bundles\n"
             "    curl --data-binary @image.jpg -H 'Content-Type: image/jpeg' "
             f"'localhost:8000/classify?model={options.name}'"
         ),

@@ -94,23 +94,9 @@ def classifier(
 
 
 def _summarise(exported: ExportedClassifier, console: Console) -> None:
-    from rich.table import Table
+    from exporters.commands.summary import show_written
 
-    bundle, manifest = exported.written.bundle, exported.written.bundle.manifest
-    console.print(f"[bold]{manifest.ref}[/bold] is in {bundle.folder}", soft_wrap=True)
-    files = Table("File", "kB")
-    for file, digest in sorted(manifest.files.items()):
-        files.add_row(file, f"{digest.size_bytes / 1000:,.1f}")
-    console.print(files)
-    parity = Table("Output of the fp32 graph", "Batch", "max |Δ| to PyTorch", "Allowed")
-    for entry in exported.original_parity:
-        allowed = f"{entry.tolerance:.0e}"
-        parity.add_row(entry.output, str(entry.batch), f"{entry.max_abs:.1e}", allowed)
-    console.print(parity)
-    for role, drift in exported.written.drift.items():
-        tolerance = manifest.graphs[role].golden_tolerance
-        precision = manifest.graphs[role].precision
-        console.print(f"{role} ({precision}): golden drift {drift:.2e}, tolerance {tolerance:.1e}")
+    show_written(exported.written, exported.original_parity, console)
     if exported.quantized is not None:
         losses = ", ".join(f"{way} {loss:.2e}" for way, loss in exported.quantized.losses.items())
         console.print(f"divergence from fp32 by calibration: {losses}")
@@ -118,7 +104,7 @@ def _summarise(exported: ExportedClassifier, console: Console) -> None:
     accuracy = exported.accuracy
     if accuracy is None:
         console.print("[yellow]not evaluated[/yellow]: the model card has no accuracy")
-    elif manifest.graphs["classify"].precision == "fp32":
+    elif exported.written.bundle.manifest.graphs["classify"].precision == "fp32":
         console.print(f"top-1 {accuracy.top1:.2%}")
     else:
         console.print(
