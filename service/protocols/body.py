@@ -149,7 +149,17 @@ class _Parts:
         elif len(content) > MAX_OPTION_BYTES:
             raise PayloadTooLargeError(f"the option {name!r} has {len(content)} bytes")
         else:
-            self.body.options[name] = content.decode("utf-8", "replace")
+            self._add_option(name, content.decode("utf-8", "replace"))
+
+    def _add_option(self, name: str, value: str) -> None:
+        """A field that is repeated becomes a list."""
+        options = self.body.options
+        if name not in options:
+            options[name] = value
+        elif isinstance(options[name], list):
+            options[name].append(value)
+        else:
+            options[name] = [options[name], value]
 
     def _finish(self) -> None:
         self.complete = True

@@ -6,27 +6,29 @@ import functools
 from collections.abc import Sequence
 
 from service.errors import NotAcceptableError
-from service.tasks.task import MEDIA_TYPES, Format
+from service.tasks.form import Form
 
 
-def choose_form(accept: bytes, wanted: Format | None, offered: Sequence[Format]) -> Format:
+def choose_form(accept: bytes, wanted: str | None, offered: Sequence[Form]) -> Form:
     if wanted is None:
         return _by_accept(accept.decode("latin-1"), tuple(offered))
-    if wanted not in offered:
-        raise NotAcceptableError(f"{wanted} is no form of this answer; {', '.join(offered)} are")
-    return wanted
+    for form in offered:
+        if form.name == wanted:
+            return form
+    names = ", ".join(form.name for form in offered)
+    raise NotAcceptableError(f"{wanted} is no form of this answer; {names} are")
 
 
 @functools.lru_cache(maxsize=256)
-def _by_accept(accept: str, offered: tuple[Format, ...]) -> Format:
+def _by_accept(accept: str, offered: tuple[Form, ...]) -> Form:
     """RFC 9110, 12.5.1: the highest weight wins, the more specific range decides a weight."""
     ranges = [_parse_range(part) for part in accept.split(",") if part.strip()]
     if not ranges:
         return offered[0]
-    weights = {form: _weight(MEDIA_TYPES[form], ranges) for form in offered}
+    weights = {form: _weight(form.media_type, ranges) for form in offered}
     best = max(offered, key=lambda form: weights[form])  # of equals the first
     if weights[best] <= 0.0:
-        types = ", ".join(MEDIA_TYPES[form] for form in offered)
+        types = ", ".join(form.media_type for form in offered)
         raise NotAcceptableError(f"this answer comes as {types}; none of it is accepted")
     return best
 

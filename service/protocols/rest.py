@@ -6,7 +6,7 @@ import functools
 import time
 from collections.abc import Mapping, Sequence
 from types import MappingProxyType
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query
@@ -23,7 +23,8 @@ from service.protocols.negotiate import choose_form
 from service.protocols.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.serving import Serving, deadline_of, run_while_connected
-from service.tasks.task import MEDIA_TYPES, ImageCall, ImageTask
+from service.tasks.form import JSON
+from service.tasks.task import ImageCall, ImageOptions, ImageTask
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -48,7 +49,7 @@ def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> 
     async def documented(options: Any) -> None:
         """Never called: its signature is the documentation."""
 
-    documented.__annotations__["options"] = Annotated[task.options, Query()]
+    documented.__annotations__["options"] = Annotated[endpoint.options_type, Query()]
 
     router.add_api_route(
         f"/{task.name}",
@@ -76,6 +77,7 @@ class TaskEndpoint:
     def __init__(self, task: ImageTask[Any, Any], serving: Serving) -> None:
         self._task = task
         self._serving = serving
+        self.options_type = _options_type(task)
         # Frozen, so that requests may share them; those that do not validate are not kept.
         self._options_in = functools.lru_cache(maxsize=256)(self._parse)
 
@@ -97,10 +99,10 @@ class TaskEndpoint:
             max_images=settings.max_images,
         )
         options = self._options(scope["query_string"], body.options)
-        form = choose_form(headers.get(b"accept", b""), options.format, self._task.formats)
-        if form != "json" and len(body.images) > 1:
+        form = choose_form(headers.get(b"accept", b""), options.format, self._task.forms)
+        if len(body.images) > 1 and not form.holds_many:
             raise NotAcceptableError(
-                f"{form} answers for one image; ask for JSON or send them singly"
+                f"{form.name} answers for one image; ask for JSON or send them singly"
             )
         model = serving.registry.find(self._task.name, options.model)
         default_ms = int(model.bundle.manifest.defaults.get("deadline_ms", settings.deadline_ms))
@@ -115,11 +117,11 @@ class TaskEndpoint:
         request_id = scope["state"]["request_id"]
         timings = [job.timing for job in jobs]
         scope["state"]["timings"] = timings
-        if form == "json":
+        if form is JSON:
             answer = {"model": model.ref, "images": _each_or_raise(jobs, request_id)}
             content = orjson.dumps(answer)
         else:
-            content = jobs[0].outcome()
+            content = self._task.join(form, [job.outcome() for job in jobs])
         return Response(
             content,
             headers={
@@ -127,7 +129,7 @@ class TaskEndpoint:
                 "x-model": model.ref,
                 "x-model-digest": model.bundle.digest,
             },
-            media_type=MEDIA_TYPES[form],
+            media_type=form.media_type,
         )
 
     def _options(self, query: bytes, in_body: dict[str, Any]) -> Any:
@@ -136,9 +138,17 @@ class TaskEndpoint:
 
     def _parse(self, query: bytes, in_body: Mapping[str, Any] = _NOTHING) -> Any:
         try:
-            return self._task.options.model_validate({**QueryParams(query), **in_body})
+            return self.options_type.model_validate({**_by_name(query), **in_body})
         except ValidationError as error:
             raise option_error(error) from None
+
+
+def _by_name(query: bytes) -> dict[str, Any]:
+    """Each parameter's value; of one that is repeated, all of them."""
+    params = QueryParams(query)
+    return {
+        name: values[0] if len(values := params.getlist(name)) == 1 else values for name in params
+    }
 
 
 def _each_or_raise(jobs: Sequence[Job], request_id: str) -> list[Any]:
@@ -168,6 +178,14 @@ def server_timing(timings: Sequence[Timing]) -> str:
         f"run;dur={worst.run_s * 1e3:.3f}, render;dur={worst.finish_s * 1e3:.3f}, "
         f'batch;desc="{worst.largest_batch}"'
     )
+
+
+def _options_type(task: ImageTask[Any, Any]) -> type[ImageOptions]:
+    """The task's options, with the names of its forms as the values of `format`."""
+    described = ImageOptions.model_fields["format"].description
+    names = tuple(form.name for form in task.forms)
+    form: Any = (Literal[names] | None, Field(default=None, description=described))
+    return create_model(task.options.__name__, __base__=task.options, format=form)
 
 
 # -- documentation
@@ -219,11 +237,11 @@ def _documented_responses(task: ImageTask[Any, Any]) -> dict[int | str, dict[str
         503: "Not ready, or stopping",
         504: "The deadline passed",
     }
-    pictures: dict[str, Any] = {MEDIA_TYPES[f]: {} for f in task.formats if f != "json"}
+    others: dict[str, Any] = {form.media_type: {} for form in task.forms if form is not JSON}
     return {
         200: {
             "description": "The answer",
-            "content": {"application/json": {"example": example}, **pictures},
+            "content": {"application/json": {"example": example}, **others},
         },
         **{
             status: {"description": text, "content": {PROBLEM_TYPE: {}}, "model": Problem}

@@ -6,9 +6,10 @@ from typing import Any
 
 from service.bundle import BundleError, Manifest
 from service.tasks.classify import Classify
+from service.tasks.detect import Detect
 from service.tasks.task import ImageTask
 
-IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(),)
+IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(), Detect())
 
 _BY_NAME = {task.name: task for task in IMAGE_TASKS}
 

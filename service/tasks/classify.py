@@ -73,7 +73,13 @@ class Classify(ImageTask[ClassifyOptions, Classification]):
             ],
         )
 
-    def draw(self, image: NDArray[np.uint8], answer: Classification) -> NDArray[np.uint8]:
+    def draw(
+        self,
+        manifest: Manifest,
+        image: NDArray[np.uint8],
+        answer: Classification,
+        options: ClassifyOptions,
+    ) -> NDArray[np.uint8]:
         return draw_labels(image, [(p.label, p.score) for p in answer.predictions])
 
 

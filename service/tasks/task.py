@@ -3,20 +3,19 @@
 from __future__ import annotations
 
 import abc
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Any, ClassVar, Generic, Literal, TypeVar
+from typing import Any, ClassVar, Generic, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.bundle import BundleError, Fit, Manifest
+from service.bundle import BundleError, Fit, Manifest, TensorSpec
 from service.engine.job import Sample
 from service.engine.model import Model
 from service.imaging import ImageInfo, ImageLimits, Placement, decode, encode_png, load
-
-Format = Literal["json", "png"]
-MEDIA_TYPES: dict[Format, str] = {"json": "application/json", "png": "image/png"}
+from service.tasks.form import JSON, PNG, Form
 
 
 class ImageOptions(BaseModel):
@@ -29,9 +28,10 @@ class ImageOptions(BaseModel):
         description="`name` or `name:version`; without it the default model of the task",
         max_length=80,
     )
-    format: Format | None = Field(
+    format: str | None = Field(
         default=None, description="The form of the answer, where `Accept` cannot be set"
     )
+    """The name of one of the task's forms: see `ImageTask.forms`."""
 
 
 O = TypeVar("O", bound=ImageOptions)  # noqa: E741  # options
@@ -51,19 +51,44 @@ class ImageTask(abc.ABC, Generic[O, A]):
     """One image's answer, for the documentation."""
     options: type[O]
     answer: type[A]
-    formats: ClassVar[tuple[Format, ...]] = ("json", "png")
+    forms: ClassVar[tuple[Form, ...]] = (JSON, PNG)
+    """JSON, which is the typed answer itself, and what `write` and `join` make of it."""
 
     @abc.abstractmethod
     def check(self, manifest: Manifest) -> None:
         """BundleError unless this task can be done with that bundle."""
+
+    def inputs(self, manifest: Manifest, options: O) -> Sample:
+        """What the graph takes beside the image; an error here is the whole request's."""
+        return {}
 
     @abc.abstractmethod
     def read(self, manifest: Manifest, outputs: Sample, options: O, seen: Seen) -> A:
         """The graph's outputs for one image, as an answer about the image that was sent."""
 
     @abc.abstractmethod
-    def draw(self, image: NDArray[np.uint8], answer: A) -> NDArray[np.uint8]:
+    def draw(
+        self, manifest: Manifest, image: NDArray[np.uint8], answer: A, options: O
+    ) -> NDArray[np.uint8]:
         """The answer drawn on the image [H, W, 3]."""
+
+    def write(
+        self,
+        form: Form,
+        manifest: Manifest,
+        image: Callable[[], NDArray[np.uint8]],
+        answer: A,
+        options: O,
+    ) -> Any:
+        """One image's part of a document that is not JSON; `image` decodes what was sent."""
+        if form is not PNG:
+            raise NotImplementedError(f"/{self.name} offers {form.name} and does not write it")
+        return encode_png(self.draw(manifest, image(), answer, options))
+
+    def join(self, form: Form, parts: Sequence[Any]) -> bytes:
+        """The document, of what `write` made of every image."""
+        (only,) = parts
+        return bytes(only)
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,7 +102,10 @@ class Seen:
 class ImageCall(Generic[O, A]):
     """One image on its way through a task; its methods are those of a job."""
 
-    __slots__ = ("_data", "_fit", "_form", "_limits", "_manifest", "_options", "_seen", "_task")
+    __slots__ = (
+        *("_data", "_fit", "_form", "_inputs", "_limits", "_manifest", "_options"),
+        *("_seen", "_task"),
+    )
 
     def __init__(
         self,
@@ -85,7 +113,7 @@ class ImageCall(Generic[O, A]):
         model: Model,
         data: bytes | memoryview,
         options: O,
-        form: Format,
+        form: Form,
         limits: ImageLimits,
     ) -> None:
         self._task = task
@@ -93,20 +121,27 @@ class ImageCall(Generic[O, A]):
         self._fit = fit_of(self._manifest)
         self._data = data
         self._options = options
+        self._inputs = task.inputs(self._manifest, options)
         self._form = form
         self._limits = limits
 
     def prepare(self) -> Sample:
         pixels, placement, info = load(self._data, self._limits, self._fit)
         self._seen = Seen(info, placement)
-        return {"image": pixels}
+        return {"image": pixels, **self._inputs}
 
-    def finish(self, outputs: Sample) -> A | bytes:
-        """The typed answer, or the picture of it as PNG."""
+    def finish(self, outputs: Sample) -> Any:
+        """The typed answer, or what another form makes of it."""
         answer = self._task.read(self._manifest, outputs, self._options, self._seen)
-        if self._form == "json":
+        if self._form is JSON:
             return answer
-        return encode_png(self._task.draw(decode(self._data, self._limits).pixels, answer))
+        return self._task.write(
+            self._form,
+            self._manifest,
+            lambda: decode(self._data, self._limits).pixels,
+            answer,
+            self._options,
+        )
 
 
 def fit_of(manifest: Manifest) -> Fit:
@@ -116,16 +151,22 @@ def fit_of(manifest: Manifest) -> Fit:
 
 
 def check_image_graph(
-    manifest: Manifest, role: str, outputs: dict[str, tuple[int | str, ...]]
+    manifest: Manifest,
+    role: str,
+    outputs: Mapping[str, tuple[int | str, ...]],
+    inputs: Sequence[TensorSpec] = (),
 ) -> None:
-    """BundleError unless graph `role` takes the fitted image and gives outputs of these shapes."""
+    """BundleError unless graph `role` takes the fitted image and `inputs` beside it, and gives
+    outputs of these shapes."""
     fit = fit_of(manifest)
     if role not in manifest.graphs:
         raise BundleError(f"the task needs a graph {role!r}; there is {', '.join(manifest.graphs)}")
     graph = manifest.graphs[role]
-    image = ("batch", fit.height, fit.width, 3)
-    if [(t.name, t.dtype, t.shape) for t in graph.inputs] != [("image", "uint8", image)]:
-        raise BundleError(f"graph {role!r} must take one input, image uint8 {list(image)}")
+    image = TensorSpec(name="image", dtype="uint8", shape=("batch", fit.height, fit.width, 3))
+    wanted = (image, *inputs)
+    if sorted(graph.inputs, key=lambda t: t.name) != sorted(wanted, key=lambda t: t.name):
+        listed = ", ".join(f"{t.name} {t.dtype} {list(t.shape)}" for t in wanted)
+        raise BundleError(f"graph {role!r} must take {listed}")
     given = {t.name: t.shape for t in graph.outputs}
     for name, shape in outputs.items():
         if given.get(name) != shape:

@@ -2,8 +2,9 @@ import pytest
 
 from service.errors import NotAcceptableError
 from service.protocols.negotiate import choose_form
+from service.tasks.form import JSON, PNG
 
-BOTH = ("json", "png")
+BOTH = (JSON, PNG)
 
 
 @pytest.mark.parametrize(
@@ -23,11 +24,11 @@ BOTH = ("json", "png")
     ],
 )
 def test_the_form_that_is_wanted_most_is_chosen(accept: str, form: str) -> None:
-    assert choose_form(accept.encode(), None, BOTH) == form
+    assert choose_form(accept.encode(), None, BOTH).name == form
 
 
 def test_the_option_wins_over_the_header() -> None:
-    assert choose_form(b"application/json", "png", BOTH) == "png"
+    assert choose_form(b"application/json", "png", BOTH) is PNG
 
 
 @pytest.mark.parametrize("accept", ["text/html", "application/json;q=0, image/png;q=0.0"])
@@ -38,4 +39,4 @@ def test_what_nobody_accepts_is_refused(accept: str) -> None:
 
 def test_a_form_that_is_not_offered_is_refused() -> None:
     with pytest.raises(NotAcceptableError):
-        choose_form(b"*/*", "png", ("json",))
+        choose_form(b"*/*", "png", (JSON,))
