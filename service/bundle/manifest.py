@@ -7,7 +7,7 @@ import re
 from collections.abc import Mapping
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, PositiveFloat, model_validator
 
 SCHEMA_VERSION: Final = 1
 MANIFEST_FILE: Final = "manifest.json"
@@ -87,7 +87,19 @@ class Graph(_Part):
     max_batch: int = Field(ge=1, le=4096)
     golden_tolerance: float = Field(gt=0.0)
     """The largest |engine - PyTorch| on the golden inputs with which the model may serve."""
+    golden_tolerances: dict[str, PositiveFloat] = {}
+    """The same for outputs of another unit: pixels beside scores, or indices, below 1 for equal."""
     parity: tuple[Parity, ...] = ()
+
+    @model_validator(mode="after")
+    def _tolerances_are_of_outputs(self) -> Self:
+        if strange := set(self.golden_tolerances) - {t.name for t in self.outputs}:
+            raise ValueError(f"tolerances of no output: {', '.join(sorted(strange))}")
+        return self
+
+    def tolerance_of(self, output: str) -> float:
+        """The golden tolerance of this output."""
+        return self.golden_tolerances.get(output, self.golden_tolerance)
 
 
 class Quality(_Part):

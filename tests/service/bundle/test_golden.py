@@ -5,6 +5,7 @@ from __future__ import annotations
 import datetime as dt
 from collections.abc import Callable, Mapping
 from pathlib import Path
+from types import MappingProxyType
 
 import numpy as np
 import pytest
@@ -37,6 +38,7 @@ def write(
     golden: Mapping[str, tuple[Tensors, Tensors]] = GOLDEN,
     *,
     write_file: Callable[[Path], object] | None = None,
+    tolerances: Mapping[str, float] = MappingProxyType({}),
 ) -> Bundle:
     """A bundle whose graph is an empty file: what it would answer is up to the test."""
     folder.mkdir(exist_ok=True)
@@ -58,6 +60,7 @@ def write(
                 outputs=(tensor("y", 2), tensor("total")),
                 max_batch=4,
                 golden_tolerance=TOLERANCE,
+                golden_tolerances=dict(tolerances),
             )
         },
         provenance=Provenance(command="test", created=dt.datetime(2025, 1, 1, tzinfo=dt.UTC)),
@@ -97,6 +100,19 @@ def test_the_largest_difference_of_any_output_is_told(bundle: Bundle) -> None:
     total = X.sum(axis=1) + np.float32([0, -5e-4, 0])
 
     assert check_golden(bundle, answers(total=total))["double"] == pytest.approx(5e-4, rel=1e-2)
+
+
+def test_an_output_may_have_a_tolerance_of_its_own(tmp_path: Path) -> None:
+    """Pixels beside scores: each is held to its own, and counts in proportion to it."""
+    bundle = write(tmp_path / "made", tolerances={"y": 0.5})
+
+    assert check_golden(bundle, answers(y=2 * X + np.float32(0.25)))["double"] == pytest.approx(
+        0.5 * TOLERANCE, rel=1e-3
+    )
+    with pytest.raises(BundleError, match="by 0.75, more than the 0.5 that .* allows of y"):
+        check_golden(bundle, answers(y=2 * X + np.float32(0.75)))
+    with pytest.raises(BundleError, match="more than the 0.001 that .* allows of total"):
+        check_golden(bundle, answers(total=X.sum(axis=1) + np.float32(0.25)))
 
 
 def test_an_engine_that_drifts_is_refused_with_how_far(bundle: Bundle) -> None:
