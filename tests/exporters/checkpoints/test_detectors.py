@@ -157,11 +157,11 @@ def hugging_face_detr(network: str, folder: Path) -> nn.Module:
     enliven(model)
     for name, parameter in model.named_parameters():
         if name.startswith("model.query"):
-            parameter.data.normal_(0, 4)
+            parameter.data.normal_(0, 1)
         elif name.endswith(("norm.weight", "norm.bias")):
             parameter.data.add_(torch.randn(parameter.shape) * 0.2)
         elif "backbone" not in name and parameter.dim() == 2:
-            parameter.data.normal_(0, 0.15)
+            parameter.data.normal_(0, 0.12)
     model.save_pretrained(folder)
     return model
 
@@ -182,7 +182,7 @@ def test_hugging_face_detr_detects_the_same(
     ours, named = found.scores.max(-1)
     torch.testing.assert_close(ours, scores, atol=1e-4, rtol=0)
     assert torch.equal(named, labels)
-    assert boxes.std(1).max() > 2, "all queries answer alike: the comparison is of nothing"
+    assert boxes.std(1).mean() > 0.3, "all queries answer alike: the comparison is of nothing"
 
 
 def transformers_detections(
