@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Awaitable, Iterator
+from collections.abc import Awaitable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import numpy as np
@@ -225,6 +225,34 @@ def test_a_job_that_joins_late_is_answered_as_if_alone(iterative: Bundle) -> Non
     assert [size for _, size in gate.log] == [1, 2, 2, 1, 1]
 
 
+def test_a_worker_that_idles_goes_on_with_a_long_job_while_another_makes_an_answer() -> None:
+    gate, other_gate = GatedBackend(ScriptedBackend()), GatedBackend(ScriptedBackend())
+    next_step = threading.Event()
+
+    def step_then_tell(outputs: Sample) -> bool:
+        return next_step.wait(PATIENCE_S)
+
+    async def main(device: Device, lane: Lane, other: Lane) -> None:
+        jobs = [counting_job(), counting_job()]
+        blocking = [asyncio.create_task(device.run(other, [job])) for job in jobs]
+        for _ in blocking:
+            await asyncio.to_thread(other_gate.wait_until_entered)
+        long = counting_job(1, steps=2, finish=lambda outputs: next_step.set())
+        short = counting_job(2, finish=step_then_tell)
+        together = asyncio.create_task(device.run(lane, [long, short]))
+        await submitted()
+        other_gate.let_pass()  # this worker takes both, the other one idles later
+        assert await asyncio.to_thread(gate.wait_until_entered) == 2
+        other_gate.open()
+        await asyncio.gather(*blocking)
+        gate.open()
+        await together
+        assert short.outcome() is True
+
+    with started(workers=2) as device:
+        in_time(main(device, add_lane(device, gate), add_lane(device, other_gate, name="other")))
+
+
 # -- giving up
 
 
@@ -389,6 +417,29 @@ def test_a_device_that_dies_is_unready_until_it_is_rebuilt_and_answers_then() ->
         in_time(main(device, add_lane(device, backend)))
 
     assert observer.events == ["lost: fell off the bus", "rebuilt"]
+
+
+class RunsInPairs(ScriptedBackend):
+    """Lost until it is rebuilt; from then on a run ends only beside another."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._pair = threading.Barrier(2, timeout=PATIENCE_S)
+
+    def run(self, inputs: Tensors, *, alone: bool = False) -> Mapping[str, npt.NDArray[np.generic]]:
+        if not self.rebuilds:
+            raise DeviceLostError("gone")
+        self._pair.wait()
+        return super().run(inputs)
+
+
+def test_every_worker_goes_on_when_the_device_is_rebuilt() -> None:
+    async def main(device: Device, lane: Lane) -> None:
+        jobs = await device.run(lane, [counting_job(x) for x in range(2)])
+        assert [job.outcome() for job in jobs] == [after(x, 1) for x in range(2)]
+
+    with started(workers=2) as device:
+        in_time(main(device, add_lane(device, RunsInPairs())))
 
 
 def test_a_deadline_is_kept_while_the_device_is_rebuilt() -> None:

@@ -393,6 +393,18 @@ def test_an_idle_worker_takes_a_job_without_waiting_for_the_others() -> None:
     assert rig.scheduler.wait_s(lane) == pytest.approx(1.0)
 
 
+def test_with_every_worker_busy_a_job_waits_for_the_first_that_is_free() -> None:
+    rig = Rig(workers=2)
+    lane = rig.lane(seconds=one_by_one, measure=(1,), max_batch=1)
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+    rig.clock.advance(0.25)
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+
+    assert rig.scheduler.wait_s(lane) == pytest.approx(0.75 + 1.0)
+
+
 # -- what is dropped
 
 
@@ -487,6 +499,24 @@ def test_a_job_that_is_cancelled_while_it_runs_is_dropped_after_its_step() -> No
     assert rig.observer.outcomes["lane"].count("cancelled") == 2
     assert finished == [], "an answer that nobody reads is not made"
     assert backend_of(lane).batches == [[1, 2, 3]]
+
+
+def test_a_job_that_is_cancelled_while_its_answer_is_made_is_cancelled() -> None:
+    rig = Rig()
+    lane = rig.lane()
+
+    def finish(outputs: Sample) -> str:
+        rig.scheduler.cancel(lane, job)
+        return "nobody reads this"
+
+    job = counting_job(finish=finish)
+    rig.scheduler.submit(lane, [job])
+
+    rig.work_off()
+
+    with pytest.raises(ClientGoneError):
+        job.outcome()
+    assert rig.observer.outcomes["lane"] == ["cancelled"]
 
 
 def test_an_expired_job_that_waits_is_given_up_and_one_that_runs_is_not() -> None:
