@@ -56,7 +56,7 @@ class CocoImages:
     def boxes(self, indices: Tensor) -> tuple[Tensor, Tensor]:
         """See `BoxedImages.boxes`; crowds are left out."""
         rows = [self._rows(i)[~self._crowd[self._rows(i)]] for i in indices.tolist()]
-        most = max((len(row) for row in rows), default=0)
+        most = max(1, *(len(row) for row in rows))  # losses need a place, if only an empty one
         boxes = torch.zeros(len(rows), most, 4)
         labels = torch.full((len(rows), most), -1, dtype=torch.int64)
         for place, row in enumerate(rows):

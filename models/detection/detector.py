@@ -24,7 +24,7 @@ class Candidates(NamedTuple):
 
 
 class Targets(NamedTuple):
-    """The true boxes of a batch, padded to the fullest image."""
+    """The true boxes of a batch, padded to the fullest image; there is at least one place."""
 
     boxes_xyxy: Tensor  # [B, K, 4] float, pixels of the input; zero where padded
     labels: Tensor  # [B, K] int64, -1 where padded

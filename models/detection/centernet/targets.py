@@ -97,9 +97,7 @@ def cell_targets(targets: Targets, grid: tuple[int, int], stride: int) -> CellTa
     is_real = targets.labels >= 0  # [B, K]
     boxes = targets.boxes_xyxy / stride
     sizes = (boxes[..., 2:] - boxes[..., :2]).clamp_min(1e-3)
-    # Distances are measured from the middles of cells.
-    centres = (boxes[..., :2] + boxes[..., 2:]) / 2 - 0.5
-    cells = centres.round()
+    cells = ((boxes[..., :2] + boxes[..., 2:]) / 2).floor()
     bumps = _bumps(cells, (sizes * CELL_SHARE / 6).clamp_min(1 / 6), grid)  # [B, K, h, w]
     bumps = bumps * (bumps >= _LEAST_WEIGHT) * is_real[..., None, None]
     shares = bumps / bumps.sum((2, 3), keepdim=True).clamp_min(1e-6)
