@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import bisect
+import time
+from collections.abc import Callable
 
 SMOOTHING = 0.1
 PAYS = 0.05
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
+
+TRY_EVERY = 128
+"""Batches between two trials of a larger one."""
 
 
 class CostCurve:
@@ -21,6 +26,7 @@ class CostCurve:
         self._sizes: list[int] = []
         self._run_s: dict[int, float] = {}
         self._host_s: float | None = None
+        self._since_tried = 0
 
     def observe_run(self, batch: int, seconds: float) -> None:
         if batch not in self._run_s:
@@ -39,18 +45,28 @@ class CostCurve:
         return self._run(batch) + batch * (self._host_s or 0.0)
 
     def paying_batch(self, available: int) -> int:
-        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest.
-
-        Beyond the largest that was seen, up to twice as much is tried, so that the curve grows.
-        """
+        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest."""
         if available == 1:
             return 1
-        if self._sizes and available > self._sizes[-1]:
-            return min(available, 2 * self._sizes[-1])
         candidates = [b for b in self._sizes if b < available] + [available]
         per_sample = {b: self.seconds(b) / b for b in candidates}
         cheapest = min(per_sample.values())
         return min(b for b in candidates if per_sample[b] <= cheapest * (1 + PAYS))
+
+    def batch_to_run(self, available: int) -> int:
+        """The paying batch, or now and then twice as much, to learn what that costs.
+
+        Always where the largest size that was seen pays: the curve may go on falling. Otherwise
+        rarely: a size that once seemed dear by chance would never be measured again.
+        """
+        batch = self.paying_batch(available)
+        if batch == available or not self._sizes:
+            return batch
+        self._since_tried += 1
+        if batch < self._sizes[-1] and self._since_tried < TRY_EVERY:
+            return batch
+        self._since_tried = 0
+        return min(2 * batch, available)
 
     def points(self) -> dict[int, float]:
         """The measured curve, for people and for sizing."""
@@ -70,3 +86,14 @@ class CostCurve:
         above = self._sizes[at]
         share = (batch - below) / (above - below)
         return self._run_s[below] * (1 - share) + self._run_s[above] * share
+
+
+def fastest_s(run: Callable[[], object], times: int) -> float:
+    """The fastest of so many runs, after one that allocates: a neighbour only ever slows."""
+    run()
+    taken = []
+    for _ in range(times):
+        started = time.perf_counter()
+        run()
+        taken.append(time.perf_counter() - started)
+    return min(taken)

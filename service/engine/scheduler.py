@@ -366,7 +366,7 @@ class Scheduler:
         # What other idle workers could take at the same moment is left to them.
         idle = self._workers - len(self._ends)
         share = math.ceil(lane.queued / max(idle, 1))
-        size = lane.cost.paying_batch(min(share, lane.batch_cap))
+        size = lane.cost.batch_to_run(min(share, lane.batch_cap))
         jobs: list[Job] = []
         while len(jobs) < size and (job := lane.head()) is not None:
             # One under which a device died runs alone: if it is what kills, it kills alone.

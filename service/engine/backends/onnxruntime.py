@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import time
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -11,6 +11,7 @@ import numpy.typing as npt
 import onnxruntime as ort
 
 from service.engine.backends.backend import OutOfMemoryError, Tensors
+from service.engine.cost import fastest_s
 
 WIDE_MUST_SAVE = 0.15
 """The wide session is kept only if it saves this share of a lone sample's time."""
@@ -25,10 +26,18 @@ class OnnxRuntimeBackend:
     it runs on a second session over all cores, where that was measured to pay.
     """
 
-    def __init__(self, path: Path, *, outputs: Sequence[str], cores: int) -> None:
+    def __init__(
+        self,
+        path: Path,
+        *,
+        outputs: Sequence[str],
+        cores: int,
+        measure: Callable[[Callable[[], object], int], float] = fastest_s,
+    ) -> None:
         self._path = path
         self._outputs = list(outputs)
         self._cores = cores
+        self._measure = measure
         self._shared = self._session(threads=1)
         self._wide: ort.InferenceSession | None = None
 
@@ -37,7 +46,10 @@ class OnnxRuntimeBackend:
         if self._cores == 1:
             return False
         wide = self._session(threads=self._cores)
-        narrow_s, wide_s = self._fastest_s(self._shared, sample), self._fastest_s(wide, sample)
+        narrow_s, wide_s = (
+            self._measure(functools.partial(session.run, self._outputs, sample), PROBES)
+            for session in (self._shared, wide)
+        )
         self._wide = wide if wide_s < narrow_s * (1 - WIDE_MUST_SAVE) else None
         return self._wide is not None
 
@@ -69,12 +81,3 @@ class OnnxRuntimeBackend:
         return ort.InferenceSession(
             str(self._path), sess_options=options, providers=["CPUExecutionProvider"]
         )
-
-    def _fastest_s(self, session: ort.InferenceSession, sample: Tensors) -> float:
-        session.run(self._outputs, sample)  # the first run allocates
-        times = []
-        for _ in range(PROBES):
-            started = time.perf_counter()
-            session.run(self._outputs, sample)
-            times.append(time.perf_counter() - started)
-        return min(times)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine.cost import CostCurve
+from service.engine.cost import TRY_EVERY, CostCurve
 from tests.service.engine.scripted import measured
 
 
@@ -88,7 +88,7 @@ def test_work_on_the_host_makes_batches_pay_less() -> None:
 def test_a_size_that_was_never_seen_is_tried_and_learned_from() -> None:
     curve = measured(accelerator, 1)
     tried = []
-    while (batch := curve.paying_batch(8)) not in tried:
+    while (batch := curve.batch_to_run(8)) not in tried:
         tried.append(batch)
         curve.observe_run(batch, accelerator(batch))
 
@@ -98,10 +98,23 @@ def test_a_size_that_was_never_seen_is_tried_and_learned_from() -> None:
 def test_what_was_tried_and_did_not_pay_is_left() -> None:
     curve = measured(processor, 1)
     for _ in range(3):
-        batch = curve.paying_batch(8)
+        batch = curve.batch_to_run(8)
         curve.observe_run(batch, processor(batch))
 
-    assert curve.paying_batch(8) == 1
+    assert [curve.batch_to_run(8) for _ in range(10)] == [1] * 10
+
+
+def test_a_size_that_seemed_dear_by_chance_is_tried_again() -> None:
+    curve = measured(accelerator, 1)
+    curve.observe_run(2, 0.050)
+    tried = set()
+    for _ in range(20 * TRY_EVERY):
+        batch = curve.batch_to_run(8)
+        tried.add(batch)
+        curve.observe_run(batch, accelerator(batch))
+
+    assert curve.paying_batch(8) == 8
+    assert tried == {1, 2, 4, 8}
 
 
 def test_a_lane_that_was_never_measured_takes_all_there_is() -> None:

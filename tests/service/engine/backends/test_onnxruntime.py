@@ -112,23 +112,17 @@ def test_on_one_core_there_is_no_wide_session(tmp_path: Path) -> None:
     assert backend.widen({"state": np.zeros((1, 4)), "gain": np.zeros((1, 1))}) is False
 
 
-class Timed(OnnxRuntimeBackend):
-    """A backend whose measurement of a session is given: narrow first, then wide."""
-
-    def __init__(self, bundle: Bundle, narrow_s: float, wide_s: float) -> None:
-        (graph,) = bundle.manifest.graphs.values()
-        super().__init__(bundle.file(graph.file), outputs=["next_state"], cores=2)
-        self._measured_s = [narrow_s, wide_s]
-
-    def _fastest_s(self, session: object, sample: object) -> float:
-        return self._measured_s.pop(0)
-
-
 @pytest.mark.parametrize(("wide_s", "kept"), [(0.5, True), (0.95, False), (2.0, False)])
 def test_a_wide_session_is_kept_only_where_it_pays(
     tmp_path: Path, wide_s: float, kept: bool
 ) -> None:
-    backend = Timed(write_iterative(tmp_path), 1.0, wide_s)
+    measured_s = iter((1.0, wide_s))  # of the narrow session, then of the wide one
+    backend = OnnxRuntimeBackend(
+        write_iterative(tmp_path).file("step.onnx"),
+        outputs=["next_state"],
+        cores=2,
+        measure=lambda run, times: next(measured_s),
+    )
     inputs = {"state": np.zeros((1, 4), np.float32), "gain": np.zeros((1, 1), np.float32)}
 
     assert backend.widen(inputs) is kept
