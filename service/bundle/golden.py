@@ -57,7 +57,11 @@ def check_golden(bundle: Bundle, run: RunGraph) -> dict[str, float]:
     drift: dict[str, float] = {}
     for role, (inputs, expected) in load_golden(bundle).items():
         graph = bundle.manifest.graphs[role]
-        found = run(role, inputs)
+        try:
+            found = run(role, inputs)
+        except Exception as error:  # each engine has errors of its own
+            said = str(error).partition("\n")[0] or type(error).__name__
+            raise BundleError(f"{role!r} cannot run its golden inputs: {said}") from error
         drift[role] = 0.0
         for name in expected:
             distance, allowed = (

@@ -109,9 +109,9 @@ def test_an_output_may_have_a_tolerance_of_its_own(tmp_path: Path) -> None:
     assert check_golden(bundle, answers(y=2 * X + np.float32(0.25)))["double"] == pytest.approx(
         0.5 * TOLERANCE, rel=1e-3
     )
-    with pytest.raises(BundleError, match="by 0.75, more than the 0.5 that .* allows of y"):
+    with pytest.raises(BundleError, match=r"by 0.75, more than the 0.5 that .* allows of y"):
         check_golden(bundle, answers(y=2 * X + np.float32(0.75)))
-    with pytest.raises(BundleError, match="more than the 0.001 that .* allows of total"):
+    with pytest.raises(BundleError, match=r"more than the 0.001 that .* allows of total"):
         check_golden(bundle, answers(total=X.sum(axis=1) + np.float32(0.25)))
 
 
@@ -166,6 +166,15 @@ def test_an_output_of_another_shape_is_refused(bundle: Bundle) -> None:
 def test_an_output_that_is_missing_is_named(bundle: Bundle) -> None:
     with pytest.raises(BundleError, match="'double' has no output 'y'"):
         check_golden(bundle, lambda role, inputs: {"total": inputs["x"].sum(axis=1)})
+
+
+def test_golden_inputs_that_the_engine_cannot_run_are_a_reason(bundle: Bundle) -> None:
+    def run(role: str, inputs: Tensors) -> Tensors:
+        raise RuntimeError("x has 2 columns where 3 are expected\nat line 7 of engine.cc")
+
+    reason = "'double' cannot run its golden inputs: x has 2 columns where 3 are expected$"
+    with pytest.raises(BundleError, match=reason):
+        check_golden(bundle, run)
 
 
 @pytest.mark.parametrize(
