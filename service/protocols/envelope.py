@@ -14,6 +14,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.protocols.problems import problem_of, problem_response
 from service.protocols.serving import Serving
 from service.telemetry import logs
+from service.telemetry.traces import Answered
 
 log = logging.getLogger("panoptes.requests")
 
@@ -79,12 +80,7 @@ class Envelope:
         self._serving.metrics.request(route, status, seconds)
         if timings := scope["state"].get("timings"):
             self._serving.tracer.request(
-                route=route,
-                request_id=request_id,
-                status=status,
-                seconds=seconds,
-                headers=scope["headers"],
-                samples=timings,
+                Answered(route, request_id, status, seconds, scope["headers"], timings)
             )
         # 503 is how a server says that it starts or stops, many times over.
         failed = status >= 500 and status != 503

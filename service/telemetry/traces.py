@@ -7,24 +7,28 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
 from typing import Protocol
 
 from service.engine.job import Timing
 
 
+@dataclass(frozen=True, slots=True)
+class Answered:
+    """A request that was answered, and how each of its samples fared."""
+
+    route: str
+    request_id: str
+    status: int
+    seconds: float
+    headers: Iterable[tuple[bytes, bytes]]
+    samples: Sequence[Timing]
+
+
 class Tracer(Protocol):
     """Records one request and, inside it, the phases of each of its samples."""
 
-    def request(
-        self,
-        *,
-        route: str,
-        request_id: str,
-        status: int,
-        seconds: float,
-        headers: Iterable[tuple[bytes, bytes]],
-        samples: Sequence[Timing],
-    ) -> None: ...
+    def request(self, answered: Answered) -> None: ...
 
     def close(self) -> None: ...
 
@@ -32,16 +36,7 @@ class Tracer(Protocol):
 class NoTracer:
     """The null tracer."""
 
-    def request(
-        self,
-        *,
-        route: str,
-        request_id: str,
-        status: int,
-        seconds: float,
-        headers: Iterable[tuple[bytes, bytes]],
-        samples: Sequence[Timing],
-    ) -> None: ...
+    def request(self, answered: Answered) -> None: ...
 
     def close(self) -> None: ...
 
@@ -62,33 +57,26 @@ class OtlpTracer:
         self._tracer = self._provider.get_tracer("panoptes")
         self._propagator = TraceContextTextMapPropagator()
 
-    def request(
-        self,
-        *,
-        route: str,
-        request_id: str,
-        status: int,
-        seconds: float,
-        headers: Iterable[tuple[bytes, bytes]],
-        samples: Sequence[Timing],
-    ) -> None:
+    def request(self, answered: Answered) -> None:
         from opentelemetry.trace import SpanKind, set_span_in_context
 
-        carrier = {name.decode("latin-1"): value.decode("latin-1") for name, value in headers}
+        carrier = {
+            name.decode("latin-1"): value.decode("latin-1") for name, value in answered.headers
+        }
         end = time.time_ns()
         span = self._tracer.start_span(
-            f"POST {route}",
+            f"POST {answered.route}",
             context=self._propagator.extract(carrier),
             kind=SpanKind.SERVER,
-            start_time=end - _ns(seconds),
+            start_time=end - _ns(answered.seconds),
             attributes={
-                "http.route": route,
-                "http.response.status_code": status,
-                "panoptes.request_id": request_id,
+                "http.route": answered.route,
+                "http.response.status_code": answered.status,
+                "panoptes.request_id": answered.request_id,
             },
         )
         inside = set_span_in_context(span)
-        for timing in samples:
+        for timing in answered.samples:
             moment = end - _ns(timing.queue_s + timing.prepare_s + timing.run_s + timing.finish_s)
             for name, took in (
                 ("queue", timing.queue_s),
