@@ -51,6 +51,8 @@ class Part:
     golden_tolerance: float
     parity: tuple[Parity, ...]
     max_batch: int
+    golden_tolerances: Mapping[str, float] = field(default_factory=dict)
+    """Of outputs in another unit."""
 
 
 @dataclass(frozen=True)
@@ -156,5 +158,6 @@ def _describe(path: Path, part: Part) -> Graph:
         outputs=tensor_specs(part.model.graph.outputs),
         max_batch=part.max_batch,
         golden_tolerance=part.golden_tolerance,
+        golden_tolerances=dict(part.golden_tolerances),
         parity=part.parity,
     )
