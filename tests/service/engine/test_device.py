@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import os
+import sys
 import threading
 import time
 from collections.abc import Awaitable, Iterator, Mapping
@@ -19,6 +21,7 @@ from service.engine.backends.onnxruntime import OnnxRuntimeBackend
 from service.engine.device import Device
 from service.engine.job import Job, Priority, Sample
 from service.engine.lane import Lane
+from service.engine.worker import WORKER_NICE
 from service.errors import (
     BusyError,
     ClientGoneError,
@@ -165,6 +168,39 @@ def test_many_requests_at_once_are_each_given_their_own_answer(classifier: Bundl
 def test_no_jobs_are_settled_at_once(classifier: Bundle) -> None:
     with started() as device:
         assert in_time(device.run(add_lane(device, load(classifier)), [])) == []
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="threads have a priority of their own there")
+def test_workers_give_way_to_the_event_loop(classifier: Bundle) -> None:
+    def priority() -> int:
+        return os.getpriority(os.PRIO_PROCESS, threading.get_native_id())
+
+    async def main(device: Device, lane: Lane) -> int:
+        job = classify(random_images(1)[0])
+        job.finish = lambda outputs: priority()
+        await device.run(lane, [job])
+        return job.outcome()
+
+    with started() as device:
+        found = in_time(main(device, add_lane(device, load(classifier))))
+
+    assert found == min(priority() + WORKER_NICE, 19)
+
+
+def test_where_priorities_are_forbidden_workers_work_all_the_same(
+    classifier: Bundle, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def forbidden(*_: int) -> None:
+        raise PermissionError("not here")
+
+    monkeypatch.setattr(os, "setpriority", forbidden, raising=False)
+
+    async def main(device: Device, lane: Lane) -> None:
+        (job,) = await device.run(lane, [classify(random_images(1)[0])])
+        job.outcome()
+
+    with started() as device:
+        in_time(main(device, add_lane(device, load(classifier))))
 
 
 # -- steps
