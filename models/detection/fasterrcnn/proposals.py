@@ -66,18 +66,22 @@ def select_proposals(
     One entry a level: `logits` [B, N], `codes` [B, N, 4], `anchors` [N, 4]. Within a level, boxes
     that overlap a surer one are dropped. R follows from the spec and the size.
     """
-    kept_boxes, kept_scores = [], []
-    for level_logits, level_codes, level_anchors in zip(logits, codes, anchors, strict=True):
-        count = min(spec.proposals_before_nms, level_logits.shape[1])
-        best, chosen = level_logits.topk(count)  # [B, count]
-        best_codes = level_codes.gather(1, chosen[..., None].expand(-1, -1, 4))
+    most = min(spec.proposals_before_nms, max(rows.shape[1] for rows in logits))
+    level_boxes, level_scores = [], []
+    for rows, row_codes, level_anchors in zip(logits, codes, anchors, strict=True):
+        count = min(most, rows.shape[1])
+        best, chosen = rows.topk(count)  # [B, count]
+        best_codes = row_codes.gather(1, chosen[..., None].expand(-1, -1, 4))
         boxes = clip_to(decode_boxes(best_codes, level_anchors[chosen]), size)
-        kept = suppress(boxes, None, spec.proposal_nms_iou) & is_wide(boxes, MIN_SIDE_PX)
-        kept_boxes.append(boxes)
-        kept_scores.append(best.sigmoid().where(kept, -1.0))
-    scores, boxes = torch.cat(kept_scores, 1), torch.cat(kept_boxes, 1)
-    best, chosen = scores.topk(min(spec.proposals, scores.shape[1]))  # [B, R]
-    return boxes.gather(1, chosen[..., None].expand(-1, -1, 4)), best >= 0
+        level_boxes.append(F.pad(boxes, (0, 0, 0, most - count)))  # without area: dropped below
+        level_scores.append(F.pad(best.sigmoid(), (0, most - count)))
+    boxes, scores = torch.stack(level_boxes, 1), torch.stack(level_scores, 1)  # [B, levels, most]
+    kept = suppress(boxes.flatten(0, 1), None, spec.proposal_nms_iou).reshape(scores.shape)
+    kept = kept & is_wide(boxes, MIN_SIDE_PX)
+    scores = scores.where(kept, -1.0).flatten(1)
+    regions = min(spec.proposals, sum(min(most, rows.shape[1]) for rows in logits))
+    best, chosen = scores.topk(regions)  # [B, R]
+    return boxes.flatten(1, 2).gather(1, chosen[..., None].expand(-1, -1, 4)), best >= 0
 
 
 def is_wide(boxes_xyxy: Tensor, min_side_px: float) -> Tensor:
