@@ -16,9 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from exporters.accuracy import Accuracy, mean_divergence, measure_accuracy, probabilities
-from exporters.bundle import BundleSpec, Part, Written, build_bundle, check_target
+from exporters.bundle import BundleSpec, Written, build_bundle, check_target, make_part
 from exporters.card import Card
-from exporters.drift import measure_tolerance
 from exporters.errors import ExportError
 from exporters.graph import drop_output, export_graph, load_graph, save_graph
 from exporters.images import LabelledPixels, golden_images
@@ -96,24 +95,17 @@ def export_classifier(
         "image": golden_images(*spec.input_size, samples.images if samples else None)
     }
     answers = run_torch(module, images, OUTPUTS)
-    golden = {"probabilities": answers["probabilities"]}
     with tempfile.TemporaryDirectory(prefix="panoptes-export-") as made:
         original, lowered = Path(made, "fp32.onnx"), Path(made, "lowered.onnx")
         original_parity = _export_fp32(module, images, answers, original)
         model, quantized = _lower(original, options)
         save_graph(model, lowered)
-        tolerance = measure_tolerance(lowered, options.precision, images, golden)
-        part = Part(
-            model=model,
-            precision=options.precision,
-            golden_inputs=images,
-            golden_outputs=golden,
-            golden_tolerance=tolerance,
-            parity=original_parity
-            if options.precision == "fp32"
-            else measure_parity(
-                lowered, images, golden, tolerances=dict.fromkeys(golden, tolerance)
-            ),
+        part = make_part(
+            lowered,
+            options.precision,
+            images,
+            {"probabilities": answers["probabilities"]},
+            proven=original_parity,
             max_batch=options.max_batch,
         )
         accuracy = None
