@@ -7,6 +7,7 @@ import os
 import platform
 import re
 import subprocess
+import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -18,14 +19,17 @@ PACKAGES = (
 )
 
 
+SAMPLE_S = 1.5
+
+
 @dataclass(frozen=True)
 class Machine:
     processor: str
     cores: int
     memory_gb: float
     system: str
-    load_1min: float
-    """The load average before the run: what else the machine was doing."""
+    busy_cores: float
+    """What others used of the processor, just before the run."""
 
     @property
     def slug(self) -> str:
@@ -49,8 +53,15 @@ def this_machine() -> Machine:
         cores=len(os.sched_getaffinity(0)),
         memory_gb=round(int(memory[1]) / 1e6, 1) if memory else 0.0,
         system=f"{platform.system()} {platform.release()}",
-        load_1min=round(os.getloadavg()[0], 2),
+        busy_cores=busy_cores(),
     )
+
+
+def busy_cores() -> float:
+    """What the machine does while this process sleeps for a moment."""
+    before = _busy_ticks()
+    time.sleep(SAMPLE_S)
+    return round((_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / SAMPLE_S, 2)
 
 
 def this_code() -> Code:
@@ -66,6 +77,12 @@ def this_code() -> Code:
         python=platform.python_version(),
         versions=versions,
     )
+
+
+def _busy_ticks() -> int:
+    """Of all cores since the start, but for idling and waiting for a disk."""
+    user, nice, system, _idle, _iowait, *rest = _read("/proc/stat").split("\n")[0].split()[1:9]
+    return sum(map(int, (user, nice, system, *rest)))
 
 
 def _processor() -> str:

@@ -28,8 +28,8 @@ def _about(results: Results) -> Iterator[str]:
         yield "**A quick run, for development: its windows are too short to be quoted.**"
     yield (
         f"{results.started[:16].replace('T', ' ')} on {machine.processor}, {machine.cores} cores, "
-        f"{machine.memory_gb:.0f} GB, {machine.system}; load average before the run "
-        f"{machine.load_1min:.2f}. Commit `{code.commit}`{' with changes' * code.modified}, "
+        f"{machine.memory_gb:.0f} GB, {machine.system}; others used {machine.busy_cores:.2f} cores "
+        f"before the run. Commit `{code.commit}`{' with changes' * code.modified}, "
         f"Python {code.python}, {versions}. Client: {results.client}, on the same cores. "
         f"`{results.command}`, {results.seconds:.0f} s. What the figures mean: docs/benchmarks.md."
     )

@@ -12,6 +12,9 @@ from pathlib import Path
 
 from benchmarks.request import Request
 
+TIMEOUT_S = 10
+"""After which wrk counts a request as an error; its own default is 2."""
+
 SCRIPT = """
 local file = io.open("body", "rb")
 wrk.method, wrk.body = "POST", file:read("*all")
@@ -55,7 +58,10 @@ def closed_loop(request: Request, concurrency: int, seconds: float) -> Closed:
         Path(folder, "post.lua").write_text(SCRIPT % request.content_type)
         before = os.times()
         done = subprocess.run(
-            ["wrk", "-t1", f"-c{concurrency}", f"-d{whole}s", "-s", "post.lua", request.url],
+            [
+                *("wrk", "-t1", f"-c{concurrency}", f"-d{whole}s", f"--timeout={TIMEOUT_S}s"),
+                *("-s", "post.lua", request.url),
+            ],
             cwd=folder,
             capture_output=True,
             text=True,

@@ -26,6 +26,7 @@ from tests.serving import Running, running
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REQUEST_BYTES = 4096
+MACHINE = machine.Machine("none", cores=2, memory_gb=1.0, system="Linux", busy_cores=0.0)
 
 
 @pytest.fixture(scope="module")
@@ -119,7 +120,7 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
     results = Results(
         started="2025-01-01T00:00:00+00:00",
         command="test",
-        machine=machine.this_machine(),
+        machine=MACHINE,
         code=machine.this_code(),
         client=closed.client()[0],
         picture_bytes=len(jpeg),
@@ -138,6 +139,18 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
     text = table.markdown(results, plots=[path.name for path in drawn])
     for row in ("| tiny | Panoptes |", "| tiny | ceiling, no HTTP |", "| 4 × |", "## Promises"):
         assert row in text
+
+
+def test_machine_sees_this_process_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(machine, "SAMPLE_S", 0.4)
+    working = threading.Event()
+    thread = threading.Thread(target=lambda: all(not working.is_set() for _ in iter(int, 1)))
+    thread.start()
+    try:
+        assert machine.this_machine().busy_cores > 0.2
+    finally:
+        working.set()
+        thread.join()
 
 
 def test_gates_say_what_was_missed() -> None:
@@ -176,7 +189,7 @@ def _results() -> Results:
     return Results(
         started="2025-01-01T00:00:00+00:00",
         command="test",
-        machine=machine.this_machine(),
+        machine=MACHINE,
         code=machine.this_code(),
         client="none",
         picture_bytes=0,
