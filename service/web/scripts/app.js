@@ -30,7 +30,10 @@ const stage = new Stage({
   overlay: find("overlay"),
   facts: find("picture-facts"),
 });
-const controls = new Controls(find("options"), () => playground.ask());
+const controls = new Controls(find("options"), {
+  changed: () => playground.ask(),
+  narrowed: () => playground.tellAgain(),
+});
 const watch = new Watch(tell);
 const playground = new Playground(
   {
@@ -99,6 +102,7 @@ function showTask() {
   find("task-path").textContent = `POST /${current.name}`;
   find("task-summary").textContent = current.summary;
   showTabs();
+  samples.offer(current.samples);
   playground.offer(current, modelsFor(current));
 }
 

@@ -8,10 +8,12 @@ export class Controls {
   #select;
   #inputs = [];
 
-  /** `changed()` is called when a person changed something. */
-  constructor(form, changed) {
+  /** When a person changed something, `changed()` is called; `narrowed()` when that is for the page
+   *  to tell. */
+  constructor(form, { changed, narrowed }) {
     this.form = form;
     this.changed = changed;
+    this.narrowed = narrowed;
     form.addEventListener("submit", (event) => event.preventDefault());
   }
 
@@ -40,15 +42,30 @@ export class Controls {
     return this.#models.find((model) => model.ref === this.#select?.value);
   }
 
-  /** What belongs in the query: only what differs from what the server does anyway. */
+  /** What a person chose, for the query: only what differs from what the server does anyway, and
+   *  what sliders say. */
   get options() {
     const chosen = {};
     if (this.model && !this.model.default) chosen.model = this.model.ref;
     for (const { option, input } of this.#inputs) {
-      const usual = option.usual(this.model);
-      if (input.value !== "" && Number(input.value) !== usual) chosen[option.name] = input.value;
+      const differs = Number(input.value) !== option.usual(this.model);
+      if (input.value !== "" && (differs || isSlider(option))) chosen[option.name] = input.value;
     }
     return chosen;
+  }
+
+  /** The same, with what the server is asked for in the place of what sliders say. */
+  get asked() {
+    const sliders = this.#inputs.filter(({ option }) => isSlider(option));
+    const asked = sliders.map(({ option }) => [option.name, option.asked]);
+    return { ...this.options, ...Object.fromEntries(asked) };
+  }
+
+  /** Every option as a number. */
+  get values() {
+    return Object.fromEntries(
+      this.#inputs.map(({ option, input }) => [option.name, Number(input.value)]),
+    );
   }
 
   #modelChanged() {
@@ -58,24 +75,41 @@ export class Controls {
   }
 
   #build() {
-    this.#inputs = this.#task.options.map((option) => ({ option, input: this.#input(option) }));
+    const offered = this.#task.options.filter(({ offered }) => offered?.(this.model) ?? true);
+    this.#inputs = offered.map((option) => ({ option, input: this.#input(option) }));
     this.form.replaceChildren(
       element("label", {}, "Model", this.#select),
-      ...this.#inputs.map(({ option, input }) => element("label", {}, option.title, input)),
+      ...this.#inputs.map(({ option, input }) =>
+        element("label", {}, option.title, isSlider(option) ? withValue(input) : input),
+      ),
     );
   }
 
   #input(option) {
+    const changed = isSlider(option) ? this.narrowed : this.changed;
     return element("input", {
-      type: "number",
+      type: isSlider(option) ? "range" : "number",
       name: option.name,
       min: option.least,
       max: option.most(this.model),
       step: option.step,
       value: option.usual(this.model),
-      oninput: (event) => event.target.validity.valid && this.changed(),
+      oninput: (event) => event.target.validity.valid && changed(),
     });
   }
+}
+
+function isSlider(option) {
+  return option.asked !== undefined;
+}
+
+/** A slider beside its number. */
+function withValue(slider) {
+  const digits = Math.max(0, -Math.floor(Math.log10(Number(slider.step))));
+  const shown = () => Number(slider.value).toFixed(digits);
+  const output = element("output", { "aria-hidden": "true" }, shown());
+  slider.addEventListener("input", () => (output.textContent = shown()));
+  return element("span", { class: "slider" }, slider, output);
 }
 
 function sameRefs(some, others) {

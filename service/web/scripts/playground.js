@@ -12,6 +12,7 @@ export class Playground {
   #task;
   #picture;
   #asked = new AbortController();
+  #reply = null;
   json = "";
 
   /** `parts`: the elements that are filled; `stage`, `controls`, `timing`: those who fill others. */
@@ -59,12 +60,19 @@ export class Playground {
     if (!this.json) this.#awaitAnswer("Looking …", "");
     this.#busy(true);
     try {
-      this.#show(await ask({ ...this.#question(), signal: asked.signal }));
+      const options = this.controls.asked;
+      this.#show(await ask({ ...this.#question(), options, signal: asked.signal }));
     } catch (error) {
       if (asked.signal.aborted) return;
       this.fail(error, () => this.ask());
     }
     if (asked === this.#asked) this.#busy(false);
+  }
+
+  /** The answer that is here, narrowed anew. */
+  tellAgain() {
+    this.#showCommand();
+    if (this.#reply) this.parts.spoken.textContent = `${this.#task.say(this.#tell())}.`;
   }
 
   /** The same answer, drawn by the server. */
@@ -84,28 +92,35 @@ export class Playground {
   }
 
   #show(reply) {
-    const { model, images } = JSON.parse(new TextDecoder().decode(reply.body));
-    const [answer] = images;
+    this.#reply = JSON.parse(new TextDecoder().decode(reply.body));
     const { parts } = this;
     parts.problem.replaceChildren();
-    this.stage.clearOverlay();
-    this.stage.measure(answer.width, answer.height);
-    this.#task.draw(
-      { result: parts.result, overlay: this.stage.overlay, model: this.controls.model },
-      answer,
-    );
+    const answer = this.#tell();
     this.timing.show(reply.timing, reply.roundTripMs);
     this.#tellFacts({
-      Model: model,
+      Model: this.#reply.model,
       Digest: reply.digest.slice(0, 12),
       Request: reply.requestId,
       Batch: reply.timing.batch,
     });
-    this.json = JSON.stringify({ model, images }, null, 2);
-    showJson(parts.json, this.json);
     parts.copyJson.disabled = parts.savePng.disabled = false;
     parts.spoken.textContent =
       `${this.#task.say(answer)}. Answered in ${milliseconds(reply.roundTripMs)}.`;
+  }
+
+  /** Draw the answer as far as the options leave it, and write it down; the answer. */
+  #tell() {
+    const { model, images } = this.#reply;
+    const answer = this.#task.narrow?.(images[0], this.controls.values) ?? images[0];
+    this.stage.clearOverlay();
+    this.stage.measure(answer.width, answer.height);
+    this.#task.draw(
+      { result: this.parts.result, overlay: this.stage.overlay, model: this.controls.model },
+      answer,
+    );
+    this.json = JSON.stringify({ model, images: [answer] }, null, 2);
+    showJson(this.parts.json, this.json);
+    return answer;
   }
 
   /** In the place of an answer: what went wrong, and how to try again. */
@@ -118,6 +133,7 @@ export class Playground {
 
   #forget() {
     const { parts } = this;
+    this.#reply = null;
     this.json = "";
     this.stage.clearOverlay();
     this.timing.clear();

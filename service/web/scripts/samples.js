@@ -14,6 +14,14 @@ export class Samples {
     for (const button of this.#buttons) button.addEventListener("click", () => this.#choose(button));
   }
 
+  /** Show those of one kind; of no kind in particular, all. */
+  offer(kind) {
+    for (const button of this.#buttons) {
+      const item = button.closest("li");
+      item.hidden = kind !== undefined && item.dataset.kind !== kind;
+    }
+  }
+
   /** None is chosen any more: the picture comes from elsewhere. */
   clear() {
     this.#mark(null);

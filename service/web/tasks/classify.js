@@ -7,6 +7,7 @@ export const classify = {
   name: "classify",
   title: "Classify",
   summary: "Names what is in an image.",
+  samples: "close-ups",
 
   options: [
     {

@@ -2,9 +2,14 @@
  * The tasks that this page can show, in the order of the tabs. A new one is a file here and a line
  * below. Only those that the server has a model for are offered.
  *
- * A task is { name, title, summary, options, draw, say }:
+ * A task is { name, title, summary, samples, options, narrow, draw, say }:
  *   name      the server's path, and the task in a model's manifest
- *   options   numbers for the query: { name, title, least, most(model), step, usual(model) }
+ *   samples   the kind of sample scenes to begin with: see `data-kind` in index.html
+ *   options   numbers for the query: { name, title, least, most(model), step, usual(model) }, and
+ *             offered(model) where not every model takes it; one with `asked` is a slider: the
+ *             server is asked with that value, and what a person chose is left to `narrow`
+ *   narrow(answer, values)
+ *             where a slider is: the answer that the server would give with these values
  *   draw({ result, overlay, model }, answer)
  *             one image's answer: HTML into `result`, which still holds the last answer of this
  *             task; SVG into the empty `overlay`, in pixels of the image as sent
@@ -13,5 +18,6 @@
  */
 
 import { classify } from "./classify.js";
+import { detect } from "./detect.js";
 
-export const TASKS = [classify];
+export const TASKS = [classify, detect];
