@@ -109,7 +109,7 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
                 "tiny",
                 [contender],
                 above,
-                concurrencies=(1, 4),
+                concurrencies=(4,),
                 rounds=1,
                 window_s=1,
                 ceiling_s=0.2,
