@@ -13,7 +13,7 @@ from models.detection.checkpoint import load_detector
 from models.detection.data import open_boxed_images
 from models.detection.detecting import detect_all
 from models.detection.measures import average_precision
-from models.detection.mistakes import Mistakes, find_mistakes
+from models.detection.mistakes import find_mistakes
 from models.detection.pictures import draw_precision_recall, draw_worst
 from models.detection.postprocess import Detections
 from models.detection.recipe import CocoData, CocoSplit, DataSpec
@@ -22,7 +22,11 @@ from models.detection.windows import boxes_to_input, fit_windows
 from models.training.plain import from_plain
 from models.training.task import Place
 
+#: How many images the sheet of mistakes holds.
 SHOWN = 20
+
+#: The thresholds to choose from when a detector is put to use.
+SCORES = (0.2, 0.3, 0.4, 0.5, 0.6, 0.7)
 
 
 def evaluate_detector(
@@ -45,8 +49,7 @@ def evaluate_detector(
     found = detect_all(detector.to(place.device), spec, source, place)
     truths = [source.truth(index) for index in range(len(source))]
     measured = average_precision(truths, found, len(spec.labels))
-    mistakes = [find_mistakes(truth, one) for truth, one in zip(truths, found, strict=True)]
-    report = {
+    report: dict[str, Any] = {
         "checkpoint": str(checkpoint),
         "data": source.description,
         "samples": len(source),
@@ -54,7 +57,7 @@ def evaluate_detector(
         "parameters": sum(p.numel() for p in detector.parameters()),
         **{name: _number(value) for name, value in measured.figures.items()},
         "per_class": dict(zip(spec.labels, map(_number, measured.per_class), strict=True)),
-        "at_score_0.3_iou_0.5": _counts(mistakes, truths),
+        "operating_points": [_operating_point(truths, found, score) for score in SCORES],
         "provenance": metadata.get("provenance", {}),
     }
     out.mkdir(parents=True, exist_ok=True)
@@ -63,7 +66,8 @@ def evaluate_detector(
     draw_precision_recall(
         measured.precision, measured.per_class, spec.labels, out / "precision-recall.png"
     )
-    _draw_worst(source, spec, truths, found, mistakes, out / "worst.png")
+    best = max(report["operating_points"], key=lambda point: float(point["f1"]))["score"]
+    _draw_worst(source, spec, truths, found, best, out / "worst.png")
     return report
 
 
@@ -86,17 +90,25 @@ def _number(value: float) -> float | None:
     return None if math.isnan(value) else value
 
 
-def _counts(mistakes: Sequence[Mistakes], truths: Sequence[BoxTruth]) -> dict[str, float]:
-    """Precision and recall of the sure detections, and how many images are without a mistake."""
+def _operating_point(
+    truths: Sequence[BoxTruth], found: Sequence[Detections], score: float
+) -> dict[str, float]:
+    """What somebody gets who believes detections from this score on, at IoU 0.5."""
+    mistakes = [
+        find_mistakes(truth, one, score_threshold=score)
+        for truth, one in zip(truths, found, strict=True)
+    ]
     right = sum(int(m.is_right.sum()) for m in mistakes)
     sure = sum(len(m.is_right) for m in mistakes)
     missed = sum(int(m.is_missed.sum()) for m in mistakes)
     real = sum(int((~truth.is_crowd).sum()) for truth in truths)
-    flawless = sum(m.weight == 0 for m in mistakes)
+    precision, recall = right / max(sure, 1), 1 - missed / max(real, 1)
     return {
-        "precision": right / max(sure, 1),
-        "recall": 1 - missed / max(real, 1),
-        "flawless_images": flawless / len(mistakes),
+        "score": score,
+        "precision": precision,
+        "recall": recall,
+        "f1": 2 * precision * recall / max(precision + recall, 1e-9),
+        "flawless_images": sum(m.weight == 0 for m in mistakes) / len(mistakes),
     }
 
 
@@ -105,10 +117,14 @@ def _draw_worst(
     spec: DetectorSpec,
     truths: Sequence[BoxTruth],
     found: Sequence[Detections],
-    mistakes: Sequence[Mistakes],
+    score: float,
     path: Path,
 ) -> None:
     """As the network sees them, so that images of all shapes make one sheet."""
+    mistakes = [
+        find_mistakes(truth, one, score_threshold=score)
+        for truth, one in zip(truths, found, strict=True)
+    ]
     order = sorted(range(len(mistakes)), key=lambda index: -mistakes[index].weight)
     worst = [index for index in order if mistakes[index].weight > 0][:SHOWN]
     if not worst:
@@ -121,7 +137,9 @@ def _draw_worst(
         seen_truths.append(truths[index]._replace(boxes_xyxy_px=boxes))
         boxes = boxes_to_input(found[index].boxes_xyxy[None], window[None], size)[0]
         seen_mistakes.append(
-            find_mistakes(seen_truths[-1], found[index]._replace(boxes_xyxy=boxes))
+            find_mistakes(
+                seen_truths[-1], found[index]._replace(boxes_xyxy=boxes), score_threshold=score
+            )
         )
     pictures = source.read(indices, size, windows)
     draw_worst(pictures, seen_truths, seen_mistakes, spec.labels, path)

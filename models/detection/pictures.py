@@ -15,6 +15,7 @@ from models.detection.mistakes import Mistakes
 # Legend: T thresholds of IoU (0.50 to 0.95), R levels of recall (0 to 1), C classes.
 
 MOST_PANELS = 24
+_LEAST_WIDTH_PX = 300
 _CURVES = ((0, "0.50"), (5, "0.75"), (8, "0.90"))
 
 
@@ -61,33 +62,39 @@ def draw_worst(
     Right detections are green, wrong ones red, what was missed is dashed in white.
     """
     columns, gap_px, text_px = min(5, len(images)), 6, 18
-    height, width = images.shape[1:3]
+    scale = max(1, round(_LEAST_WIDTH_PX / images.shape[2]))  # for the words to be legible
+    height, width = (side * scale for side in images.shape[1:3])
     rows = math.ceil(len(images) / columns)
     size = (columns * (width + gap_px), rows * (height + gap_px + text_px))
     sheet = Image.new("RGB", size, "white")
-    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(11)
+    pen, font = ImageDraw.Draw(sheet), ImageFont.load_default(12)
     for index, (pixels, truth, wrong) in enumerate(zip(images, truths, mistakes, strict=True)):
         x = index % columns * (width + gap_px)
         y = index // columns * (height + gap_px + text_px)
-        sheet.paste(_marked(Image.fromarray(pixels.numpy()), truth, wrong, labels), (x, y))
+        picture = Image.fromarray(pixels.numpy()).resize((width, height))
+        _mark(picture, truth, wrong, labels, scale)
+        sheet.paste(picture, (x, y))
         pen.text((x + 2, y + height + 2), _in_words(wrong), fill="black", font=font)
     sheet.save(path)
 
 
-def _marked(
-    picture: Image.Image, truth: BoxTruth, wrong: Mistakes, labels: Sequence[str]
-) -> Image.Image:
-    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(11)
-    rows = zip(*(column.tolist() for column in wrong.found), wrong.is_right.tolist(), strict=True)
-    for box, score, label, is_right in rows:
-        colour = "#3ddc84" if is_right else "#ff4040"
-        pen.rectangle(box, outline=colour, width=1 if is_right else 2)
-        _write(pen, font, box[0], box[1], f"{labels[label]} {score:.2f}", colour)
+def _mark(
+    picture: Image.Image, truth: BoxTruth, wrong: Mistakes, labels: Sequence[str], scale: int
+) -> None:
+    """Words stand at mistakes alone: they would cover each other otherwise."""
+    pen, font = ImageDraw.Draw(picture), ImageFont.load_default(12)
+    boxes = (wrong.found.boxes_xyxy * scale).tolist()
+    for row in sorted(range(len(boxes)), key=lambda row: not bool(wrong.is_right[row])):
+        box, is_right = boxes[row], bool(wrong.is_right[row])
+        pen.rectangle(box, outline="#3ddc84" if is_right else "#ff4040", width=2)
+        if not is_right:
+            name = labels[int(wrong.found.labels[row])]
+            text = f"{name} {float(wrong.found.scores[row]):.2f}"
+            _write(pen, font, box[0], box[1], text, "#ff8080")
     for index in wrong.is_missed.nonzero()[:, 0].tolist():
-        box = truth.boxes_xyxy_px[index].tolist()
+        box = (truth.boxes_xyxy_px[index] * scale).tolist()
         _dashed(pen, box)
-        _write(pen, font, box[0], box[3] - 13, labels[int(truth.labels[index])], "white")
-    return picture
+        _write(pen, font, box[0], box[3] - 16, labels[int(truth.labels[index])], "white")
 
 
 def _write(

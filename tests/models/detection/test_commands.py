@@ -77,6 +77,7 @@ def test_coco_data_is_trained_on_and_evaluated(recipe_file: Path, tmp_path: Path
     report = json.loads((out / "evaluation.json").read_text())
     assert report["samples"] == 8 and 0 <= report["AP"] <= report["AP50"] <= 1
     assert set(report["per_class"]) == set(NAMES)
+    assert all(0 <= point["f1"] <= 1 for point in report["operating_points"])
     for name in ("precision-recall.png", "worst.png"):
         with Image.open(out / name) as picture:
             assert picture.width > 200
