@@ -84,3 +84,41 @@ def detector(
         value = report[name]
         typer.echo(f"  {name:9} " + ("-" if value is None else f"{value:.4f}"))
     typer.echo(f"report and pictures: {target}")
+
+
+@app.command()
+def depth(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's folder, such as runs/x/best.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where report and pictures go; beside the checkpoint.")
+    ] = None,
+    split: Annotated[str | None, typer.Option(help="train, val or test.")] = None,
+    folder: Annotated[
+        Path | None, typer.Option(help="A stereo folder with depth, not the recipe's data.")
+    ] = None,
+    scenes: Annotated[
+        int | None, typer.Option(min=1, help="So many scenes of the world, not the recipe's.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to run: cpu or cuda.")] = "cpu",
+) -> None:
+    """Depth errors with and without median scaling, and sheets of what was seen and answered."""
+    from models.depth.evaluation import evaluate_depth
+    from models.training.checkpoint import CheckpointError
+
+    target = out or checkpoint.with_name(f"{checkpoint.name}-evaluation")
+    try:
+        report = evaluate_depth(
+            checkpoint, split=split, folder=folder, scenes=scenes, out=target, device=device
+        )
+    except (CheckpointError, ValueError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(2) from error
+    typer.echo(f"{report['data']}: {report['samples']} images")
+    ways = {"": "each pair's camera", "spec_": "the network's camera", "scaled_": "median scaled"}
+    names = ("abs_rel", "sq_rel", "rmse", "rmse_log", "d1", "d2", "d3")
+    typer.echo(" " * 22 + "".join(f"{name:>9}" for name in names))
+    for prefix, way in ways.items():
+        if f"{prefix}abs_rel" in report:
+            values = "".join(f"{report[prefix + name]:9.4f}" for name in names)
+            typer.echo(f"  {way:20}{values}")
+    typer.echo(f"report and pictures: {target}")

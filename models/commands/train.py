@@ -67,6 +67,23 @@ def detector(
     _run(train_detector, "AP", recipe, assignments, out, resume, minutes, steps, clock)
 
 
+@app.command()
+def depth(
+    recipe: Recipe,
+    assignments: Assignments = None,
+    out: Out = None,
+    resume: Resume = False,
+    minutes: Minutes = None,
+    steps: Steps = None,
+    process_time: ProcessTime = False,
+) -> None:
+    """Train a depth network on stereo pairs of the tabletop world or of folders."""
+    from models.depth.training import train_depth
+
+    clock = "process" if process_time else "wall"
+    _run(train_depth, "error", recipe, assignments, out, resume, minutes, steps, clock)
+
+
 class _TrainFamily(Protocol):
     def __call__(
         self,
