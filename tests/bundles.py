@@ -10,6 +10,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
+from typing import Literal
 
 import numpy as np
 import numpy.typing as npt
@@ -317,6 +318,61 @@ def _find(
             found["labels"][at, place] = label
         found["count"][at] = len(candidates)
     return found
+
+
+def write_tiny_depth(
+    repository: Path,
+    *,
+    name: str = "ranger",
+    version: int = 1,
+    size_px: int = 32,
+    max_batch: int = 8,
+    mode: Literal["stretch", "crop", "letterbox"] = "stretch",
+    defaults: Mapping[str, str | float] = MappingProxyType({"unit": "metre", "focal_px": 40.0}),
+    lopsided: bool = False,
+) -> Bundle:
+    """A model of depth that takes brightness for distance: black is 1 away, white is 2.
+
+    "image" uint8 [batch, size_px, size_px, 3] -> "depth" float32 [batch, size_px, size_px].
+    A `lopsided` one multiplies by 1 at the left edge to 3 at the right, whatever is there.
+    """
+    image = TensorSpec(name="image", dtype="uint8", shape=("batch", size_px, size_px, 3))
+    answer = TensorSpec(name="depth", dtype="float32", shape=("batch", size_px, size_px))
+    slope = np.linspace(1, 3 if lopsided else 1, size_px, dtype=np.float32)  # [W]
+    model = _model(
+        [
+            helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
+            helper.make_node("ReduceMean", ["pixels", "last"], ["grey"], keepdims=0),
+            helper.make_node("Div", ["grey", "peak"], ["brightness"]),
+            helper.make_node("Add", ["brightness", "one"], ["even"]),
+            helper.make_node("Mul", ["even", "slope"], ["depth"]),
+        ],
+        [image],
+        [answer],
+        last=np.array([-1]),
+        peak=np.array(255, np.float32),
+        one=np.array(1, np.float32),
+        slope=slope,
+    )
+    images = _pictures(size_px, np.array([COLOURS["black"], COLOURS["white"]], np.float32) / 255)
+    depth = ((1 + images.mean(-1) / 255) * slope).astype(np.float32)
+    return _write(
+        repository,
+        Manifest(
+            name=name,
+            version=version,
+            task="depth",
+            summary="Takes brightness for distance",
+            fit=Fit(mode=mode, height=size_px, width=size_px),
+            graphs={"depth": _graph("depth.onnx", [image], [answer], max_batch)},
+            files={"depth.onnx": _TO_COME, "golden.npz": _TO_COME},
+            defaults=dict(defaults),
+            provenance=_PROVENANCE,
+            licence="Apache-2.0",
+        ),
+        model,
+        {"depth": ({"image": images}, {"depth": depth})},
+    )
 
 
 def write_iterative(

@@ -110,24 +110,35 @@ class TaskEndpoint:
         jobs = []
         for image in body.images:
             call = ImageCall(self._task, model, image, options, form, serving.limits)
-            jobs.append(Job(prepare=call.prepare, finish=call.finish, deadline=deadline))
+            jobs.append(
+                Job(
+                    prepare=call.prepare,
+                    advance=call.advance,
+                    finish=call.finish,
+                    steps=call.steps,
+                    deadline=deadline,
+                )
+            )
         with model.hold():
             lane = model.lanes[self._task.name]
             await run_while_connected(model.device, lane, jobs, receive)
         request_id = scope["state"]["request_id"]
         timings = [job.timing for job in jobs]
         scope["state"]["timings"] = timings
+        more: Mapping[str, str] = _NOTHING
         if form is JSON:
             answer = {"model": model.ref, "images": _each_or_raise(jobs, request_id)}
             content = orjson.dumps(answer)
         else:
-            content = self._task.join(form, [job.outcome() for job in jobs])
+            parts = [job.outcome() for job in jobs]
+            content, more = self._task.join(form, parts), self._task.headers(form, parts)
         return Response(
             content,
             headers={
                 "server-timing": server_timing(timings),
                 "x-model": model.ref,
                 "x-model-digest": model.bundle.digest,
+                **more,
             },
             media_type=form.media_type,
         )

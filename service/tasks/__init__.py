@@ -6,10 +6,11 @@ from typing import Any
 
 from service.bundle import BundleError, Manifest
 from service.tasks.classify import Classify
+from service.tasks.depth import DepthTask
 from service.tasks.detect import Detect
 from service.tasks.task import ImageTask
 
-IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(), Detect())
+IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(), Detect(), DepthTask())
 
 _BY_NAME = {task.name: task for task in IMAGE_TASKS}
 

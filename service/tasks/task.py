@@ -35,7 +35,7 @@ class ImageOptions(BaseModel):
 
 
 O = TypeVar("O", bound=ImageOptions)  # noqa: E741  # options
-A = TypeVar("A")  # the answer for one image
+A = TypeVar("A")  # what is known of one image
 
 
 class ImageTask(abc.ABC, Generic[O, A]):
@@ -50,7 +50,8 @@ class ImageTask(abc.ABC, Generic[O, A]):
     example: ClassVar[dict[str, Any]]
     """One image's answer, for the documentation."""
     options: type[O]
-    answer: type[A]
+    answer: type[Any]
+    """What `tell` gives, for the documentation."""
     forms: ClassVar[tuple[Form, ...]] = (JSON, PNG)
     """JSON, which is the typed answer itself, and what `write` and `join` make of it."""
 
@@ -62,9 +63,21 @@ class ImageTask(abc.ABC, Generic[O, A]):
         """What the graph takes beside the image; an error here is the whole request's."""
         return {}
 
+    def looks_twice(self, options: O) -> bool:
+        """Whether the graph is to see the image a second time, its left and right exchanged."""
+        return False
+
+    def combine(self, outputs: Sample, mirrored: Sample, seen: Seen) -> Sample:
+        """One answer of two; the outputs for the mirrored image are still mirrored."""
+        raise NotImplementedError(f"/{self.name} looks twice and does not combine")
+
     @abc.abstractmethod
     def read(self, manifest: Manifest, outputs: Sample, options: O, seen: Seen) -> A:
         """The graph's outputs for one image, as an answer about the image that was sent."""
+
+    def tell(self, answer: A) -> Any:
+        """What JSON says of the answer: all of it, where it is not too large for that."""
+        return answer
 
     @abc.abstractmethod
     def draw(
@@ -90,6 +103,10 @@ class ImageTask(abc.ABC, Generic[O, A]):
         (only,) = parts
         return bytes(only)
 
+    def headers(self, form: Form, parts: Sequence[Any]) -> Mapping[str, str]:
+        """What the document cannot say of itself; `parts` as in `join`, names in small letters."""
+        return {}
+
 
 @dataclass(frozen=True, slots=True)
 class Seen:
@@ -103,8 +120,8 @@ class ImageCall(Generic[O, A]):
     """One image on its way through a task; its methods are those of a job."""
 
     __slots__ = (
-        *("_data", "_fit", "_form", "_inputs", "_limits", "_manifest", "_options"),
-        *("_seen", "_task"),
+        *("_data", "_first", "_fit", "_form", "_inputs", "_limits", "_manifest", "_options"),
+        *("_pixels", "_seen", "_task", "steps"),
     )
 
     def __init__(
@@ -124,17 +141,27 @@ class ImageCall(Generic[O, A]):
         self._inputs = task.inputs(self._manifest, options)
         self._form = form
         self._limits = limits
+        self.steps = 2 if task.looks_twice(options) else 1
 
     def prepare(self) -> Sample:
         pixels, placement, info = load(self._data, self._limits, self._fit)
         self._seen = Seen(info, placement)
+        if self.steps > 1:
+            self._pixels = pixels
         return {"image": pixels, **self._inputs}
+
+    def advance(self, outputs: Sample, step: int) -> Sample:
+        """The inputs of the second look."""
+        self._first = outputs
+        return {"image": np.ascontiguousarray(self._pixels[:, ::-1]), **self._inputs}
 
     def finish(self, outputs: Sample) -> Any:
         """The typed answer, or what another form makes of it."""
+        if self.steps > 1:
+            outputs = self._task.combine(self._first, outputs, self._seen)
         answer = self._task.read(self._manifest, outputs, self._options, self._seen)
         if self._form is JSON:
-            return answer
+            return self._task.tell(answer)
         return self._task.write(
             self._form,
             self._manifest,
