@@ -90,7 +90,7 @@ def _fetch_torchvision(name: str) -> Weights:
 
     try:
         published = get_weight(name)
-    except ValueError as error:
+    except (KeyError, ValueError) as error:
         raise CheckpointError(f"torchvision publishes no {name}") from error
     weights: Weights = published.get_state_dict(progress=True, check_hash=True)
     return weights
