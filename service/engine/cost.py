@@ -7,7 +7,7 @@ import time
 from collections.abc import Callable
 
 SMOOTHING = 0.1
-PAYS = 0.05
+PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
 TRY_EVERY = 128

@@ -22,7 +22,7 @@ from service.errors import ModelRunError, PanoptesError
 
 log = logging.getLogger(__name__)
 
-WORKER_NICE = 10
+WORKER_NICE = 5
 REBUILD_WAIT_S = (0.1, 0.5, 2.0, 5.0)
 """Pauses between attempts to rebuild a lost device; the last one repeats."""
 
