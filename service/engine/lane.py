@@ -52,11 +52,17 @@ class Lane:
 
     def work_s(self, steps: int, jobs: int) -> float:
         """Seconds of one worker for so many steps, shared by so many jobs, batched as they pay."""
-        if steps == 0:
+        if steps <= 0:
             return 0.0
-        batch = self.cost.paying_batch(min(jobs, self.batch_cap))
-        full, rest = divmod(steps, batch)
-        return full * self.cost.seconds(batch) + self.cost.seconds(rest)
+        most = min(jobs, self.batch_cap)
+        batch = self.cost.paying_batch(most)
+        alike = max(steps // batch - 1, 0)
+        total_s, steps = alike * self.cost.seconds(batch), steps - alike * batch
+        while steps > 0:  # the last ones take what is left, as it pays then
+            batch = self.cost.paying_batch(min(steps, most))
+            total_s += self.cost.seconds(batch)
+            steps -= batch
+        return total_s
 
     def push(self, job: Job, now: float) -> None:
         job.state = State.QUEUED
