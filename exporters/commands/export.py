@@ -265,6 +265,6 @@ def _summarise_depth(exported: ExportedDepth, console: Console) -> None:
         console.print("[yellow]not evaluated[/yellow]: the model card has no accuracy")
         return
     console.print(", ".join(f"{name} {value:.4f}" for name, value in exported.figures.items()))
-    if exported.written.bundle.manifest.graphs["detect"].precision != "fp32":
+    if exported.written.bundle.manifest.graphs["depth"].precision != "fp32":
         name = "spec_abs_rel" if "spec_abs_rel" in exported.figures else "scaled_abs_rel"
         console.print(f"{name} as fp32 {exported.original_figures[name]:.4f}")

@@ -36,6 +36,10 @@ def spread(values: Floats, placement: Placement, size_px: tuple[int, int] | None
     (x1, x2), (from_x, to_x) = _span(left * across, right * across, part.shape[1])
     (y1, y2), (from_y, to_y) = _span(top * down, bottom * down, part.shape[0])
     box = (from_x, from_y, to_x, to_y)
+    if min(from_x, from_y) < 0 or to_x > part.shape[1] or to_y > part.shape[0]:
+        # A crop may begin within a pixel: beyond its edge the map goes on as it ended.
+        part = np.pad(part, 1, mode="edge")
+        box = (from_x + 1, from_y + 1, to_x + 1, to_y + 1)
     resized = Image.fromarray(part).resize((x2 - x1, y2 - y1), Image.Resampling.BILINEAR, box=box)
     if (x1, y1, x2, y2) == (0, 0, width, height):
         return np.asarray(resized)
@@ -50,4 +54,4 @@ def _span(low: float, high: float, cells: int) -> tuple[tuple[int, int], tuple[f
     last = max(first + 1, math.floor(high - 0.5 + 1e-6) + 1)
     per_px = cells / (high - low)
     start, stop = (first - low) * per_px, (last - low) * per_px
-    return (first, last), (max(0.0, start), min(float(cells), stop))
+    return (first, last), (max(start, -1.0), min(stop, cells + 1.0))
