@@ -90,10 +90,13 @@ def detector(
     from exporters.commands.summary import show_written
     from exporters.detection import DetectorOptions, export_detector
     from exporters.detection_data import SCENES
+    from exporters.errors import ExportError
     from models.detection import save_detector
 
     console = Console()
     with _told_errors():
+        if (images is None) != (annotations is None):
+            raise ExportError("--images and --annotations go together")
         network, spec = convert_detector(
             read_weights(source),
             read_classes(labels),
@@ -175,10 +178,8 @@ def _read_photographs(
     from exporters.errors import ExportError
     from models.data.coco import CocoFormatError, CocoImages
 
-    if images is None and annotations is None:
-        return None
     if images is None or annotations is None:
-        raise ExportError("--images and --annotations go together")
+        return None
     try:
         found = CocoImages(images, annotations, spec.labels)
     except (CocoFormatError, OSError) as error:
