@@ -45,10 +45,10 @@ export const detect = {
     const perPx = pixelsOfPicture(overlay, width, height);
     const boxes = detections.map((found) => box(found, colourOf(found, model), width, perPx));
     detections.forEach((_, index) => join(rows[index], boxes[index], overlay));
-    // The large first, so that they cover no small one.
+    // The large first, so that they cover no small one; of equal ones the surest last.
     const area = ({ box: [left, top, right, bottom] }) => (right - left) * (bottom - top);
     const order = detections.map((_, index) => index);
-    order.sort((one, other) => area(detections[other]) - area(detections[one]));
+    order.sort((one, other) => area(detections[other]) - area(detections[one]) || other - one);
     overlay.classList.remove("has-marked");
     overlay.append(...order.map((index) => boxes[index]));
     fitTags(boxes, perPx);
