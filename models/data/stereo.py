@@ -2,7 +2,6 @@
 
 from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import torch
 import torch.nn.functional as F
 from torch import Tensor
@@ -68,7 +67,10 @@ class ArrayPairs:
     def depth(self, index: int) -> Tensor:
         if self._depth is None:
             raise ValueError(f"{self.description}: the depth is not known")
-        return torch.from_numpy(np.array(self._depth[index], dtype=np.float32))
+        found = self._depth[index]
+        return (
+            found.float() if isinstance(found, Tensor) else torch.tensor(found, dtype=torch.float32)
+        )
 
 
 def resize_pixels(pixels: Tensor, size: tuple[int, int]) -> Tensor:

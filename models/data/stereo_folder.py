@@ -73,16 +73,14 @@ class StereoFolder:
         """Focal length in widths and baseline, float [N, 2]."""
         cameras = torch.full((len(self.files), 2), torch.nan)
         shared = next((p for p in (folder, root) if (p / "calib.txt").is_file()), None)
-        if shared is not None:
-            focal_px, baseline_m = read_calibration(shared / "calib.txt")
+        known = read_calibration(shared / "calib.txt") if shared is not None else None
         for row, file in enumerate(self.files):
             own = folder / "calib" / f"{file.stem}.txt"
-            if own.is_file():
-                focal_px, baseline_m = read_calibration(own)
-            elif shared is None:
-                continue
-            with Image.open(file) as image:
-                cameras[row] = torch.tensor([focal_px / image.width, baseline_m])
+            found = read_calibration(own) if own.is_file() else known
+            if found is not None:
+                focal_px, baseline_m = found
+                with Image.open(file) as image:
+                    cameras[row] = torch.tensor([focal_px / image.width, baseline_m])
         return cameras
 
 

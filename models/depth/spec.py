@@ -43,6 +43,8 @@ class DepthSpec:
     def __post_init__(self) -> None:
         if any(side < 32 or side % 32 for side in self.input_size):
             raise ValueError(f"the sides must divide by 32, got {self.input_size}")
+        if self.padding == "reflect" and min(self.input_size) < 64:
+            raise ValueError(f"a single row cannot be reflected: {self.input_size} is too small")
         if min(self.std) <= 0 or min(self.decoder_channels) < 1:
             raise ValueError(f"std and decoder_channels must be positive, got {self}")
         if not 1 <= self.scales <= len(STRIDES) - STRIDES.index(self.finest_stride):

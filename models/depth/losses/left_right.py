@@ -22,7 +22,7 @@ from models.geometry import shift_columns
 @dataclass(frozen=True)
 class MonodepthLossSpec:
     """`smoothness` is divided by each scale's reduction. What a view shows beyond the other one's
-    border cannot be rebuilt: it counts only where `count_outside` is set, as in the paper."""
+    border cannot be rebuilt: its appearance counts only with `count_outside`, as in the paper."""
 
     alpha: float = 0.85
     smoothness: float = 0.1
@@ -68,9 +68,10 @@ class MonodepthLoss:
             from_left[:, :3], right, seen_right, alpha=spec.alpha
         )
         smooth = smoothness(d_left, left) + smoothness(d_right, right)
-        agree = _mean(d_left - from_right[:, 3:], seen_left) + _mean(
-            d_right - from_left[:, 3:], seen_right
-        )
+        # Beyond the border too, where it alone keeps disparities from running away.
+        agree = (d_left - from_right[:, 3:]).abs().mean() + (
+            d_right - from_left[:, 3:]
+        ).abs().mean()
         return looks, spec.smoothness / reduction * smooth, spec.left_right * agree
 
     def _seen(self, shift_px: Tensor) -> Tensor | None:
@@ -87,10 +88,3 @@ def _planes(view: Tensor, size: tuple[int, ...]) -> Tensor:
     planes = view.permute(0, 3, 1, 2).float().contiguous() / 255
     reduction = planes.shape[3] // size[1]
     return planes if reduction == 1 else F.avg_pool2d(planes, reduction)
-
-
-def _mean(difference: Tensor, counted: Tensor | None) -> Tensor:
-    if counted is None:
-        return difference.abs().mean()
-    weights = counted.to(difference.dtype)
-    return (difference.abs() * weights).sum() / weights.sum().clamp_min(1)
