@@ -43,7 +43,17 @@ def losses(disparities: Tensor) -> dict[str, float]:
 def test_the_true_disparities_explain_both_views() -> None:
     found = losses(plane()[2])
     assert found["appearance"] < 0.005
-    assert found["left_right"] < 1e-4
+    assert found["left_right"] < 0.002  # beyond the border its disparity is repeated
+
+
+def test_disparities_that_run_away_are_held_by_the_other_view() -> None:
+    """Where all of a strip points beyond the border, no appearance tells that it is wrong."""
+    left, right, true = plane()
+    runaway = true.clone()
+    runaway[:, 0, :, :4] = 0.25
+    runaway.requires_grad_()
+    MonodepthLoss(MonodepthLossSpec(smoothness=0.0))([runaway], left, right)["loss"].backward()
+    assert runaway.grad is not None and (runaway.grad[:, 0, :, :4] > 0).all()
 
 
 @pytest.mark.parametrize("flipped", [(0,), (1,), (0, 1)], ids=["left", "right", "both"])
