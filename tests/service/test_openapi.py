@@ -4,7 +4,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from tests.bundles import write_tiny_classifier, write_tiny_detector
+from tests.bundles import write_tiny_classifier, write_tiny_depth, write_tiny_detector
 from tests.serving import Running, running
 
 
@@ -14,6 +14,7 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     repository = tmp_path_factory.mktemp("repository")
     write_tiny_classifier(repository)
     write_tiny_detector(repository)
+    write_tiny_depth(repository)
     with running(repository) as started:
         yield started
 
