@@ -40,7 +40,7 @@ PLY: Final = Form("ply", "model/ply")
 Unit = Literal["metre", "relative"]
 _SHORT: Final[Mapping[Unit, str]] = {"metre": " m", "relative": ""}
 
-PERCENTILES: Final = (5, 25, 50, 75, 95)
+PERCENTILES: Final = (2, 25, 50, 75, 98)
 DEFAULT_MAX_POINTS: Final = 200_000
 MILLIMETRE: Final = 1e-3
 _STEPS_16: Final = 65_535
@@ -97,7 +97,7 @@ class Depth:
     mean: float
     percentiles: Annotated[
         dict[str, float],
-        Field(description="5, 25, 50, 75 and 95: so many percent of the image are nearer"),
+        Field(description="2, 25, 50, 75 and 98: so many percent of the image are nearer"),
     ]
     camera: Camera | None
 
@@ -141,7 +141,7 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
         "min": 0.7321,
         "max": 3.9127,
         "mean": 1.8313,
-        "percentiles": {"5": 0.8214, "25": 1.1932, "50": 1.6025, "75": 2.4011, "95": 3.7093},
+        "percentiles": {"2": 0.8214, "25": 1.1932, "50": 1.6025, "75": 2.4011, "98": 3.7093},
         "camera": {
             "focal_px": 614.4,
             "centre_x_px": 320.0,
@@ -211,9 +211,10 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
         answer: DepthMap,
         options: DepthOptions,
     ) -> NDArray[np.uint8]:
-        near, far = float(answer.seen.min()), float(answer.seen.max())
+        # A few wild pixels, at an edge for instance, are not to take all the colours.
+        near, far = np.percentile(answer.seen, (PERCENTILES[0], PERCENTILES[-1]))
         depth = spread(answer.depth, answer.placement)
-        return draw_depth(depth, near, far, _SHORT[answer.unit])
+        return draw_depth(depth, float(near), float(far), _SHORT[answer.unit])
 
     def write(
         self,

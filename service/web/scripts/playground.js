@@ -87,6 +87,14 @@ export class Playground {
     }
   }
 
+  /** The same question for another form of its answer; of no use once something else is asked. */
+  #again() {
+    const { signal } = this.#asked;
+    const { options: chosen, ...question } = this.#question();
+    return (accept, options = {}) =>
+      ask({ ...question, options: { ...chosen, ...options }, accept, signal });
+  }
+
   #question() {
     return { task: this.#task.name, options: this.controls.options, picture: this.#picture };
   }
@@ -115,7 +123,12 @@ export class Playground {
     this.stage.clearOverlay();
     this.stage.measure(answer.width, answer.height);
     this.#task.draw(
-      { result: this.parts.result, overlay: this.stage.overlay, model: this.controls.model },
+      {
+        result: this.parts.result,
+        overlay: this.stage.overlay,
+        model: this.controls.model,
+        again: this.#again(),
+      },
       answer,
     );
     this.json = JSON.stringify({ model, images: [answer] }, null, 2);

@@ -10,14 +10,16 @@
  *             server is asked with that value, and what a person chose is left to `narrow`
  *   narrow(answer, values)
  *             where a slider is: the answer that the server would give with these values
- *   draw({ result, overlay, model }, answer)
+ *   draw({ result, overlay, model, again }, answer)
  *             one image's answer: HTML into `result`, which still holds the last answer of this
- *             task; SVG into the empty `overlay`, in pixels of the image as sent
+ *             task; SVG into the empty `overlay`, in pixels of the image as sent;
+ *             again(accept, options) asks the same for another form of the answer
  *   say(answer)
  *             the same in a few words, for those who listen
  */
 
 import { classify } from "./classify.js";
+import { depth } from "./depth.js";
 import { detect } from "./detect.js";
 
-export const TASKS = [classify, detect];
+export const TASKS = [classify, detect, depth];

@@ -228,8 +228,9 @@ def test_the_picture_has_the_colours_of_the_depth_and_a_legend(ranger: Running) 
     assert drawn.shape[1] == 640 and 400 < drawn.shape[0] < 500
     np.testing.assert_array_equal(drawn[200, 0], COLOUR_MAP[255])  # near is light
     np.testing.assert_array_equal(drawn[200, -1], COLOUR_MAP[0])
-    share = (1 / 1.5 - 1 / 2) / (1 - 1 / 2)
-    np.testing.assert_allclose(drawn[200, 320], COLOUR_MAP[round(share * 255)], atol=6)
+    near, far = 1.02, 1.98  # of which 2 % are nearer and farther
+    share = (1 / 1.5 - 1 / far) / (1 / near - 1 / far)
+    np.testing.assert_allclose(drawn[200, 320], COLOUR_MAP[round(share * 255)], atol=10)
     legend = drawn[400:]
     assert (legend == COLOUR_MAP[255]).all(-1).any() and (legend == COLOUR_MAP[0]).all(-1).any()
 
