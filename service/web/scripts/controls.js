@@ -48,6 +48,10 @@ export class Controls {
     const chosen = {};
     if (this.model && !this.model.default) chosen.model = this.model.ref;
     for (const { option, input } of this.#inputs) {
+      if (option.toggle) {
+        if (input.checked) chosen[option.name] = true;
+        continue;
+      }
       const differs = Number(input.value) !== option.usual(this.model);
       if (input.value !== "" && (differs || isSlider(option))) chosen[option.name] = input.value;
     }
@@ -64,7 +68,10 @@ export class Controls {
   /** Every option as a number. */
   get values() {
     return Object.fromEntries(
-      this.#inputs.map(({ option, input }) => [option.name, Number(input.value)]),
+      this.#inputs.map(({ option, input }) => [
+        option.name,
+        Number(option.toggle ? input.checked : input.value),
+      ]),
     );
   }
 
@@ -86,6 +93,13 @@ export class Controls {
   }
 
   #input(option) {
+    if (option.toggle) {
+      return element("input", {
+        type: "checkbox",
+        name: option.name,
+        onchange: () => this.changed(),
+      });
+    }
     const changed = isSlider(option) ? this.narrowed : this.changed;
     return element("input", {
       type: isSlider(option) ? "range" : "number",

@@ -14,7 +14,7 @@ export const depth = {
   title: "Depth",
   summary: "Says how far away everything is.",
   samples: "scenes",
-  options: [],
+  options: [{ name: "flip", title: "Look twice", toggle: true }],
 
   draw({ result, overlay, again }, answer) {
     const probe = element("output", { class: "depth-probe" }, "Point at the picture");

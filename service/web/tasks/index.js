@@ -7,7 +7,8 @@
  *   samples   the kind of sample scenes to begin with: see `data-kind` in index.html
  *   options   numbers for the query: { name, title, least, most(model), step, usual(model) }, and
  *             offered(model) where not every model takes it; one with `asked` is a slider: the
- *             server is asked with that value, and what a person chose is left to `narrow`
+ *             server is asked with that value, and what a person chose is left to `narrow`; one
+ *             with `toggle` is a box to tick, and has nothing but its name and title
  *   narrow(answer, values)
  *             where a slider is: the answer that the server would give with these values
  *   draw({ result, overlay, model, again }, answer)

@@ -114,6 +114,15 @@ def test_the_points_turn_by_keyboard_and_by_mouse(page: Page) -> None:
     expect(cloud).to_have_attribute("data-yaw", "0.35")
 
 
+def test_a_second_look_is_a_tick_away(page: Page) -> None:
+    expect(page.locator("#command")).not_to_contain_text("flip")
+    with page.expect_request("**/depth?flip=true"):
+        page.get_by_role("checkbox", name="Look twice").check()
+    expect(page.locator("#command")).to_contain_text("/depth?flip=true")
+    page.get_by_role("checkbox", name="Look twice").uncheck()
+    expect(page.locator("#command")).not_to_contain_text("flip")
+
+
 def test_where_no_camera_is_known_it_is_said(page: Page) -> None:
     page.get_by_role("combobox", name="Model").select_option("somehow:1")
     expect(page.locator(".headline")).to_contain_text("relative")
