@@ -3,7 +3,6 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import nn
 
 from exporters.detection import DetectorOptions, export_detector
 from exporters.detection_accuracy import measure_detections
@@ -187,15 +186,11 @@ def test_the_graph_answers_as_pytorch_does_with_thresholds_of_each_sample(tmp_pa
 
 
 class Fickle(CellDetector):
-    """A network that draws: its graph cannot be what it was."""
+    """A network whose graph is not what it was."""
 
     def forward(self, image: torch.Tensor) -> Candidates:
         boxes, scores = super().forward(image)
-        return Candidates(boxes, scores * (1 + 0.2 * torch.is_tensor(image) * self._bend))
-
-    @property
-    def _bend(self) -> float:
-        return 1.0 if torch.compiler.is_exporting() else 0.0
+        return Candidates(boxes, scores * (0.8 if torch.compiler.is_exporting() else 1.0))
 
 
 def test_a_graph_that_finds_something_else_is_no_bundle(tmp_path) -> None:
@@ -223,7 +218,3 @@ def test_boxes_are_judged_in_pixels_of_the_images(tmp_path) -> None:
     graph = exported.written.bundle.file("detect.onnx")
     large = UnseenImages(scenes, torch.arange(count), "large cells")
     assert measure_detections(graph, cell_spec(), large)["AP"] == pytest.approx(1.0)
-
-
-def test_ballast_is_there_to_be_halved() -> None:
-    assert any(isinstance(part, nn.Linear) for part in CellDetector().modules())
