@@ -1,6 +1,7 @@
 """RoIAlign on a pyramid: a region of any size becomes a small map of fixed size."""
 
 import math
+from functools import partial
 
 import torch
 from torch import Tensor
@@ -40,22 +41,27 @@ def pool_regions(
 ) -> Tensor:
     """Maps [B, D, h, w] of `strides` and boxes [B, R, 4] in pixels -> [B, R, D, S, S].
 
-    Every map pools every region and the level's own is taken: shapes depend on no value, so it
-    exports, and costs as many times RoIAlign as there are levels.
+    In an exported graph every map pools every region and the level's own is taken, since shapes
+    must depend on no value: that costs as many times RoIAlign as there are levels.
     """
     batch, regions = boxes_xyxy.shape[:2]
     image = torch.arange(batch, device=boxes_xyxy.device, dtype=boxes_xyxy.dtype)
     rows = torch.cat([image[:, None, None].expand(-1, regions, 1), boxes_xyxy], 2).flatten(0, 1)
     own = assign_levels(boxes_xyxy, strides, canonical_px=canonical_px).flatten()  # [B R]
-    pooled = torch.zeros((), dtype=levels[0].dtype, device=levels[0].device)
+    pooled = rows.new_zeros(1, levels[0].shape[1], cells, cells).expand(rows.shape[0], -1, -1, -1)
     for index, (level, stride) in enumerate(zip(levels, strides, strict=True)):
-        found = roi_align(
-            level,
-            rows.to(level.dtype),
-            cells,
+        pool = partial(
+            roi_align,
+            level.to(rows.dtype),  # in half precision coordinates would be off by pixels
+            output_size=cells,
             spatial_scale=1 / stride,
             sampling_ratio=samples,
             aligned=half_pixel,
-        )  # [B R, D, S, S]
-        pooled = torch.where((own == index)[:, None, None, None], found, pooled)
+        )  # [n, 5] -> [n, D, S, S]
+        is_own = own == index
+        if torch.compiler.is_exporting():
+            pooled = torch.where(is_own[:, None, None, None], pool(boxes=rows), pooled)
+        else:
+            places = is_own.nonzero()[:, 0]
+            pooled = pooled.index_copy(0, places, pool(boxes=rows[places]))
     return pooled.reshape(-1, regions, *pooled.shape[1:])
