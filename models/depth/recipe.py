@@ -6,8 +6,7 @@ from pathlib import Path
 from models.depth.augment import AugmentSpec
 from models.depth.losses import MonodepthLossSpec
 from models.depth.spec import DepthSpec
-from models.training.plain import RecipeError
-from models.training.recipe import TrainingSpec
+from models.training.recipe import TrainingSpec, find_file
 
 
 @dataclass(frozen=True)
@@ -74,9 +73,4 @@ class DepthRecipe:
 
 def find_recipe(name_or_path: str) -> Path:
     """A recipe's file: a path, or the name of one that comes with the package."""
-    shipped = Path(__file__).parent / "recipes"
-    for path in (Path(name_or_path), shipped / name_or_path, shipped / f"{name_or_path}.yaml"):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
-    raise RecipeError(f"no recipe {name_or_path!r}; those that come with the package are {known}")
+    return find_file(name_or_path, Path(__file__).parent / "recipes")

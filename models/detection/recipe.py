@@ -8,8 +8,8 @@ from typing import Any
 from models.detection.augment import AugmentSpec
 from models.detection.families import find_family
 from models.detection.spec import DetectorSpec
-from models.training.plain import RecipeError, from_plain
-from models.training.recipe import TrainingSpec
+from models.training.plain import from_plain
+from models.training.recipe import TrainingSpec, find_file
 
 
 @dataclass(frozen=True)
@@ -94,9 +94,4 @@ class DetectorRecipe:
 
 def find_recipe(name_or_path: str) -> Path:
     """A recipe's file: a path, or the name of one that comes with the package."""
-    shipped = Path(__file__).parent / "recipes"
-    for path in (Path(name_or_path), shipped / name_or_path, shipped / f"{name_or_path}.yaml"):
-        if path.is_file():
-            return path
-    known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
-    raise RecipeError(f"no recipe {name_or_path!r}; those that come with the package are {known}")
+    return find_file(name_or_path, Path(__file__).parent / "recipes")

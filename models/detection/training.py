@@ -2,19 +2,13 @@
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
 
 from rich.console import Console
 
 from models.detection.recipe import DetectorRecipe, find_recipe
 from models.detection.task import DetectionTask
-from models.training.budget import Budget
-from models.training.journal import TensorBoardJournal
-from models.training.plain import from_plain, to_plain
-from models.training.progress import show_progress
-from models.training.provenance import describe_run
-from models.training.recipe import read_recipe
-from models.training.trainer import RunSummary, Trainer
+from models.training.running import run_recipe
+from models.training.trainer import RunSummary
 
 
 def train_detector(
@@ -28,24 +22,14 @@ def train_detector(
     console: Console,
 ) -> tuple[RunSummary, Path]:
     """Run a recipe; the summary, and the folder that the run wrote."""
-    spec = from_plain(DetectorRecipe, read_recipe(find_recipe(recipe), overrides))
-    folder = out or Path("runs") / spec.name
-    task = DetectionTask.from_recipe(spec, progress=console.is_terminal)
-    steps = spec.training.total_steps(len(task.data))
-    trainer = Trainer(
-        task,
-        spec.training,
-        folder,
-        document=_document(spec, task),
-        budget=Budget(steps, minutes, clock="process" if clock == "process" else "wall"),
-        progress=show_progress(console),
-        journal=TensorBoardJournal(folder / "logs"),
+    return run_recipe(
+        DetectorRecipe,
+        lambda recipe, progress: DetectionTask.from_recipe(recipe, progress=progress),
+        find_recipe(recipe),
+        overrides=overrides,
+        out=out,
+        resume=resume,
+        minutes=minutes,
+        clock=clock,
+        console=console,
     )
-    return trainer.run(resume=resume), folder
-
-
-def _document(spec: DetectorRecipe, task: DetectionTask) -> dict[str, Any]:
-    return {
-        "recipe": to_plain(spec),
-        "provenance": describe_run(data=task.data.description, seed=spec.training.seed),
-    }

@@ -64,3 +64,12 @@ def read_recipe(path: Path, overrides: Sequence[str] = ()) -> dict[str, Any]:
     if not isinstance(data, Mapping):
         raise RecipeError(f"{path} holds no mapping at its top")
     return with_overrides(data, overrides)
+
+
+def find_file(name_or_path: str, shipped: Path) -> Path:
+    """A recipe's file: a path, or the name of one in the folder of those that come along."""
+    for path in (Path(name_or_path), shipped / name_or_path, shipped / f"{name_or_path}.yaml"):
+        if path.is_file():
+            return path
+    known = ", ".join(sorted(path.stem for path in shipped.glob("*.yaml")))
+    raise RecipeError(f"no recipe {name_or_path!r}; those that come with the package are {known}")
