@@ -5,7 +5,13 @@ import onnxruntime as ort
 import pytest
 
 from service.bundle import Bundle, Tensors, check_golden
-from tests.bundles import COLOURS, TOLERANCE, write_iterative, write_tiny_classifier
+from tests.bundles import (
+    COLOURS,
+    TOLERANCE,
+    write_iterative,
+    write_tiny_classifier,
+    write_tiny_depth,
+)
 
 
 def run(bundle: Bundle, role: str, inputs: Tensors) -> Tensors:
@@ -14,7 +20,7 @@ def run(bundle: Bundle, role: str, inputs: Tensors) -> Tensors:
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-@pytest.mark.parametrize("write", [write_tiny_classifier, write_iterative])
+@pytest.mark.parametrize("write", [write_tiny_classifier, write_tiny_depth, write_iterative])
 def test_the_engine_agrees_with_the_arithmetic(write, tmp_path: Path):
     bundle = write(tmp_path, name="mine", version=3)
     assert bundle.manifest.ref == "mine:3"
