@@ -16,7 +16,7 @@ from models.depth.losses import MonodepthLoss
 from models.depth.network import DepthNetwork
 from models.depth.recipe import DepthRecipe
 from models.depth.spec import DepthSpec
-from models.training.checkpoint import read_checkpoint
+from models.training.checkpoint import CheckpointError, read_checkpoint
 from models.training.task import Goal, Place
 
 
@@ -32,8 +32,7 @@ class DepthTask:
         self.recipe = recipe
         self.network = DepthNetwork(spec)
         if recipe.start_from is not None:
-            weights, _ = read_checkpoint(Path(recipe.start_from).expanduser())
-            self.network.load_state_dict(weights)
+            _start_from(self.network, recipe.start_from)
         self.data = StereoBatches(
             train,
             size=recipe.train_size or spec.input_size,
@@ -74,6 +73,14 @@ class DepthTask:
         cameras = self._validation.cameras(torch.arange(len(self._validation)))
         known = not bool((cameras.focal_widths * cameras.baseline_m).isnan().any())
         return "abs_rel" if known else "scaled_abs_rel"
+
+
+def _start_from(network: DepthNetwork, checkpoint: str) -> None:
+    weights, _ = read_checkpoint(Path(checkpoint).expanduser())
+    try:
+        network.load_state_dict(weights)
+    except RuntimeError as error:
+        raise CheckpointError(f"{checkpoint} is of another make: {error}") from error
 
 
 def with_camera_of(spec: DepthSpec, pairs: StereoPairs) -> DepthSpec:

@@ -7,6 +7,7 @@ import torch
 from models.depth import load_depth
 from models.depth.measures import depth_figures
 from models.depth.task import DepthTask, with_camera_of
+from models.training.checkpoint import CheckpointError
 from models.training.recipe import TrainingSpec
 from models.training.task import Place, Share
 from models.training.trainer import Trainer
@@ -91,6 +92,9 @@ def test_training_goes_on_from_a_checkpoint(tmp_path: Path) -> None:
     )
     for name, tensor in first.network.state_dict().items():
         assert torch.equal(tensor, second.network.state_dict()[name])
+    other = replace(recipe, network=tiny_spec(), start_from=str(tmp_path / "last"))
+    with pytest.raises(CheckpointError, match="is of another make"):
+        DepthTask(other, floor_pairs(8, 0), floor_pairs(4, 1))
 
 
 def test_a_spec_keeps_the_camera_that_it_says() -> None:
