@@ -112,6 +112,8 @@ class Registry:
             for ref in [ref for ref in self._entries if ref not in found]:
                 await self._unload(ref)
                 del self._entries[ref]
+            # Measuring took batches far larger than most that will come.
+            await asyncio.to_thread(_give_memory_back)
             self.first_scan.set()
 
     async def load(self, name: str, version: int) -> Entry:

@@ -15,8 +15,8 @@ from service.engine.device import Device
 from service.engine.job import Job, Priority, Sample
 from service.engine.lane import Lane
 
-RUNS = 3
-MEASURE_S = 0.25
+RUNS = 2
+MEASURE_S = 0.1
 """How long a graph may be measured at load; larger batches are learned from use."""
 
 
