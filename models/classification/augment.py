@@ -9,6 +9,8 @@ import torch.nn.functional as F
 from PIL import Image
 from torch import Generator, Tensor
 
+from models.data.colour import recolour, sharpen, symmetric
+
 # Legend: B batch, H W pixels. All randomness comes from the generator that is handed in.
 
 
@@ -51,9 +53,9 @@ def draw_windows(spec: AugmentSpec, count: int, generator: Generator) -> Tensor:
     """Boxes x1 y1 x2 y2, float [count, 4], relative to the image that evaluation sees."""
     low, high = spec.zoom
     side = low + (high - low) * torch.rand(count, 1, generator=generator)
-    stretch = (spec.aspect * _symmetric((count, 1), generator) / 2).exp()
+    stretch = (spec.aspect * symmetric((count, 1), generator) / 2).exp()
     half = torch.cat([side * stretch, side / stretch], 1) / 2  # [count, 2]
-    centre = 0.5 + spec.shift * _symmetric((count, 2), generator)
+    centre = 0.5 + spec.shift * symmetric((count, 2), generator)
     return torch.cat([centre - half, centre + half], 1)
 
 
@@ -63,44 +65,14 @@ def augment_pixels(spec: AugmentSpec, images: Tensor, generator: Generator) -> T
     batch = len(planes)
     mirrored = torch.rand(batch, generator=generator) < spec.flip
     planes = torch.where(mirrored[:, None, None, None], planes.flip(3), planes)
-    planes = _recolour(spec, planes, generator)
-    planes = _sharpen(spec, planes, generator)
+    planes = recolour(spec, planes, generator, peak=1)
+    planes = sharpen(spec, planes, generator, peak=1)
     planes = _lose_detail(spec, planes, generator)
     if spec.noise:
         amount = spec.noise * torch.rand(batch, 1, 1, 1, generator=generator)
         planes = planes + amount * torch.randn(planes.shape, generator=generator)
     pixels = planes.mul(255).round_().clamp_(0, 255).to(torch.uint8)
     return _compress(spec, pixels, generator).permute(0, 2, 3, 1).contiguous()
-
-
-def _symmetric(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.rand(shape, generator=generator) * 2 - 1
-
-
-def _recolour(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
-    """All changes of colour are linear in a pixel: one matrix and one offset an image."""
-    batch = len(planes)
-    gain = 1 + spec.brightness * _symmetric((batch, 1, 1), generator)
-    gain = gain * (1 + spec.tint * _symmetric((batch, 1, 3), generator))  # [B, 1, 3]
-    saturation = 1 + spec.saturation * _symmetric((batch, 1, 1), generator)
-    contrast = 1 + spec.contrast * _symmetric((batch, 1, 1), generator)
-    grey = torch.full((3, 3), 1 / 3)
-    matrix = (grey + saturation * (torch.eye(3) - grey)) * gain  # [B, 3, 3]
-    mean = (planes.mean((2, 3))[:, None] * gain).mean(2, keepdim=True)  # [B, 1, 1]
-    flat = torch.baddbmm((1 - contrast) * mean, contrast * matrix, planes.flatten(2))
-    return flat.view_as(planes).clamp_(0, 1)
-
-
-def _sharpen(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
-    """Move every pixel away from the mean of its four neighbours, or towards it."""
-    if not spec.sharpness:
-        return planes
-    amount = spec.sharpness * _symmetric((len(planes), 1, 1, 1), generator)
-    padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
-    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
-    around += padded[..., 1:-1, :-2]
-    around += padded[..., 1:-1, 2:]
-    return torch.lerp(planes, around.mul_(0.25), -amount).clamp_(0, 1)
 
 
 def _lose_detail(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:

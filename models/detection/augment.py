@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 
 import torch
-import torch.nn.functional as F
 from torch import Generator, Tensor
+
+from models.data.colour import recolour, sharpen, symmetric
 
 # Legend: B batch, H W pixels. All randomness comes from the generator that is handed in.
 
@@ -41,11 +42,11 @@ def draw_windows(spec: AugmentSpec, windows_px: Tensor, generator: Generator) ->
     count = len(windows_px)
     low, high = spec.zoom
     zoom = low * (high / low) ** torch.rand(count, 1, generator=generator)  # even in its logarithm
-    stretch = (spec.aspect * _symmetric((count, 1), generator) / 2).exp()
+    stretch = (spec.aspect * symmetric((count, 1), generator) / 2).exp()
     side = (windows_px[:, 2:] - windows_px[:, :2]) * zoom
     side = side * torch.cat([stretch, 1 / stretch], 1)  # [B, 2]
     centre = (windows_px[:, 2:] + windows_px[:, :2]) / 2
-    centre = centre + spec.shift * side * _symmetric((count, 2), generator)
+    centre = centre + spec.shift * side * symmetric((count, 2), generator)
     return torch.cat([centre - side / 2, centre + side / 2], 1)
 
 
@@ -60,35 +61,6 @@ def augment_pixels(
     """uint8 [B, H, W, 3] -> uint8 [B, H, W, 3]: mirrored where told, recoloured, sharpened."""
     planes = images.permute(0, 3, 1, 2).float()  # [B, 3, H, W]
     planes = planes.flip(3).where(mirrored[:, None, None, None], planes)
-    planes = _sharpen(spec, _recolour(spec, planes, generator), generator)
+    planes = recolour(spec, planes, generator, peak=255)
+    planes = sharpen(spec, planes, generator, peak=255)
     return planes.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
-
-
-def _symmetric(shape: tuple[int, ...], generator: Generator) -> Tensor:
-    return torch.rand(shape, generator=generator) * 2 - 1
-
-
-def _recolour(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
-    """All changes of colour are linear in a pixel: one matrix and one offset an image."""
-    batch = len(planes)
-    gain = 1 + spec.brightness * _symmetric((batch, 1, 1), generator)
-    gain = gain * (1 + spec.tint * _symmetric((batch, 1, 3), generator))  # [B, 1, 3]
-    saturation = 1 + spec.saturation * _symmetric((batch, 1, 1), generator)
-    contrast = 1 + spec.contrast * _symmetric((batch, 1, 1), generator)
-    grey = torch.full((3, 3), 1 / 3)
-    matrix = (grey + saturation * (torch.eye(3) - grey)) * gain  # [B, 3, 3]
-    mean = (planes.mean((2, 3))[:, None] * gain).mean(2, keepdim=True)  # [B, 1, 1]
-    flat = torch.baddbmm((1 - contrast) * mean, contrast * matrix, planes.flatten(2))
-    return flat.view_as(planes).clamp_(0, 255)
-
-
-def _sharpen(spec: AugmentSpec, planes: Tensor, generator: Generator) -> Tensor:
-    """Move every pixel away from the mean of its four neighbours, or towards it."""
-    if not spec.sharpness:
-        return planes
-    amount = spec.sharpness * _symmetric((len(planes), 1, 1, 1), generator)
-    padded = F.pad(planes, (1, 1, 1, 1), mode="replicate")
-    around = padded[..., :-2, 1:-1] + padded[..., 2:, 1:-1]
-    around += padded[..., 1:-1, :-2]
-    around += padded[..., 1:-1, 2:]
-    return torch.lerp(planes, around.mul_(0.25), -amount)
