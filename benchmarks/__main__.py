@@ -26,6 +26,7 @@ from benchmarks.results import RESULTS, CeilingWindow, Results, Step, Sweep, Win
 from service.bundle import BundleRef, parse_ref, read_bundle
 from service.bundle.repository import FolderRepository
 from service.settings import STARTER_PACK
+from service.tasks import IMAGE_TASKS
 
 QUICK_RESULTS = ROOT / "build" / "benchmarks"
 console = Console(highlight=False, soft_wrap=True)
@@ -53,7 +54,7 @@ def main(
     quick: Annotated[bool, typer.Option(help="Short windows, under a minute")] = False,
     model: Annotated[
         list[str] | None,
-        typer.Option(help="Measure this model of --repository, not the two made for the purpose"),
+        typer.Option(help="Compare with this model of --repository, not the two made for it"),
     ] = None,
     repository: Annotated[Path, typer.Option(help="Where --model is looked for")] = STARTER_PACK,
     out: Annotated[
@@ -71,12 +72,13 @@ def main(
     with tempfile.TemporaryDirectory(prefix="panoptes-benchmark-") as made:
         scratch = Path(made)
         (scratch / "picture.jpg").write_bytes(picture_jpeg())
-        subjects = (
-            [_subject_of(ref, repository, scratch) for ref in model]
-            if model
-            else [_made_subject(name, scratch) for name in RECIPES]
-        )
-        results = _measure(subjects, scratch, pace, litserve_python, quick=quick)
+        if model:
+            compared = [_subject_of(ref, repository, scratch) for ref in model]
+            shipped = []
+        else:
+            compared = [_made_subject(name, scratch) for name in RECIPES]
+            shipped = _starters(scratch)
+        results = _measure(compared, shipped, scratch, pace, litserve_python, quick=quick)
     results = dataclasses.replace(
         results,
         seconds=time.perf_counter() - began,
@@ -88,12 +90,20 @@ def main(
 
 
 def _measure(
-    subjects: list[Subject], scratch: Path, pace: Pace, litserve_python: Path, *, quick: bool
+    compared: list[Subject],
+    shipped: list[Subject],
+    scratch: Path,
+    pace: Pace,
+    litserve_python: Path,
+    *,
+    quick: bool,
 ) -> Results:
-    contenders: list[Contender] = [panoptes, naive]
+    """`compared` models beside other servers and under overload, `shipped` ones beside their
+    ceilings alone."""
+    others: list[Contender] = [naive]
     notes = []
     if peers.installed(litserve_python):
-        contenders += peers.contenders(litserve_python)
+        others += peers.contenders(litserve_python)
     else:
         notes.append("LitServe is not installed here, and was not compared.")
     results = Results(
@@ -108,18 +118,23 @@ def _measure(
     )
     windows: list[Window | CeilingWindow] = []
     sweeps = []
-    for subject in subjects:
+    for subject in compared:
         console.rule(subject.name)
-        windows += _closed_loops(subject, contenders, scratch, pace)
+        # The others only know how to name what is in an image.
+        beside = others if subject.bundle.manifest.task == "classify" else []
+        windows += _closed_loops(subject, [panoptes, *beside], scratch, pace)
         sweeps.append(_sweep(subject, scratch, pace))
+    for subject in shipped:
+        console.rule(subject.name)
+        windows += _closed_loops(subject, [panoptes], scratch, pace)
     console.rule("start and memory")
-    stand_ins = [subject.repository for subject in subjects]
+    stand_ins = [subject.repository for subject in compared]
     return dataclasses.replace(
         results,
         windows=tuple(w for w in windows if isinstance(w, Window)),
         ceilings=tuple(w for w in windows if isinstance(w, CeilingWindow)),
         sweeps=tuple(sweeps),
-        footprint=footprint.footprint(stand_ins, subjects[0].jpeg, scratch, load_s=pace.load_s),
+        footprint=footprint.footprint(stand_ins, compared[0].jpeg, scratch, load_s=pace.load_s),
     )
 
 
@@ -127,7 +142,9 @@ def _closed_loops(
     subject: Subject, contenders: list[Contender], scratch: Path, pace: Pace
 ) -> Iterator[Window | CeilingWindow]:
     with contextlib.ExitStack() as stack:
-        above = stack.enter_context(ceiling(scratch / "picture.jpg", subject.bundle.folder))
+        above = stack.enter_context(
+            ceiling(scratch / "picture.jpg", subject.bundle.folder, subject.role)
+        )
         running: list[Running] = [
             stack.enter_context(start(subject, scratch)) for start in contenders
         ]
@@ -165,7 +182,15 @@ def _disturbances(before: float, after: float) -> Iterator[str]:
 def _made_subject(name: str, scratch: Path) -> Subject:
     repository = scratch / "models" / name
     bundle = write_benchmark_bundle(repository, RECIPES[name])
-    return Subject(bundle, repository, (scratch / "picture.jpg").read_bytes())
+    return Subject(bundle, repository, (scratch / "picture.jpg").read_bytes(), "classify")
+
+
+def _starters(scratch: Path) -> list[Subject]:
+    """One of every task on images that the starter pack can do."""
+    tasks = {task.name for task in IMAGE_TASKS}
+    names = dict.fromkeys(ref.name for ref in FolderRepository(STARTER_PACK).list())
+    subjects = [_subject_of(name, STARTER_PACK, scratch) for name in names]
+    return [subject for subject in subjects if subject.role in tasks]
 
 
 def _subject_of(ref: str, repository: Path, scratch: Path) -> Subject:
@@ -179,7 +204,9 @@ def _subject_of(ref: str, repository: Path, scratch: Path) -> Subject:
     (alone / name).mkdir(parents=True)
     folder = repository.resolve() / name / str(chosen.version)
     (alone / name / str(chosen.version)).symlink_to(folder)
-    return Subject(read_bundle(folder), alone, (scratch / "picture.jpg").read_bytes())
+    bundle = read_bundle(folder)
+    role = next(iter(bundle.manifest.graphs))
+    return Subject(bundle, alone, (scratch / "picture.jpg").read_bytes(), role)
 
 
 # -- telling
@@ -192,13 +219,13 @@ def _tell_window(window: Window | CeilingWindow) -> None:
         rate, server = window.requests_per_s, window.server
         rest = f"  p50 {window.p50_ms:7.1f}  p99 {window.p99_ms:7.1f} ms"
         rest += f"  errors {window.errors}" * bool(window.errors)
-    console.print(f"{window.model:8} c{window.concurrency:<3} {server:22} {rate:7.1f} /s{rest}")
+    console.print(f"{window.model:20} c{window.concurrency:<3} {server:22} {rate:7.1f} /s{rest}")
 
 
 def _tell_step(step: Step) -> None:
     report = step.report
     console.print(
-        f"{step.model:8} {step.load:4g} × {step.offered_per_s:7.1f} /s  goodput "
+        f"{step.model:20} {step.load:4g} × {step.offered_per_s:7.1f} /s  goodput "
         f"{report.goodput_per_s:7.1f} /s  late {report.late}  refused {report.refused}  "
         f"expired {report.expired}  failed {report.failed}  lost {report.lost}  "
         f"(generator: {report.cpu_us:.0f} µs a request)"

@@ -2,7 +2,7 @@
 
 In a process of its own, which computes for as long as a line on its standard input says:
 
-    python -m benchmarks.ceiling picture.jpg bundle-folder
+    python -m benchmarks.ceiling picture.jpg bundle-folder role
 """
 
 from __future__ import annotations
@@ -19,12 +19,9 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
-import onnxruntime as ort
-
 from benchmarks.process import ROOT
+from benchmarks.work import Work, image_work
 from service.bundle import read_bundle
-from service.imaging import ImageLimits, load
-from service.tasks.task import fit_of
 
 WARM_UP_S = 0.5
 
@@ -53,9 +50,9 @@ class CeilingProcess:
 
 
 @contextlib.contextmanager
-def ceiling(picture: Path, bundle: Path) -> Iterator[CeilingProcess]:
+def ceiling(picture: Path, bundle: Path, role: str) -> Iterator[CeilingProcess]:
     with subprocess.Popen(
-        [sys.executable, "-m", "benchmarks.ceiling", str(picture), str(bundle)],
+        [sys.executable, "-m", "benchmarks.ceiling", str(picture), str(bundle), role],
         stdin=subprocess.PIPE,
         stdout=subprocess.PIPE,
         text=True,
@@ -67,47 +64,33 @@ def ceiling(picture: Path, bundle: Path) -> Iterator[CeilingProcess]:
             process.terminate()
 
 
-class _Work:
-    """The server's own decoding, and one session that all threads share."""
+def _window(work: Work, seconds: float) -> Ceiling:
+    threads_max = len(os.sched_getaffinity(0))
+    counts = [0] * threads_max
+    ends = time.perf_counter() + seconds
 
-    def __init__(self, picture: Path, folder: Path) -> None:
-        bundle = read_bundle(folder)
-        (graph,) = bundle.manifest.graphs.values()
-        options = ort.SessionOptions()
-        options.intra_op_num_threads = 1
-        self._session = ort.InferenceSession(str(bundle.file(graph.file)), options)
-        self._fit = fit_of(bundle.manifest)
-        self._jpeg = picture.read_bytes()
-        self._limits = ImageLimits()
-        self._threads = len(os.sched_getaffinity(0))
+    def compute(index: int) -> None:
+        while time.perf_counter() < ends:
+            work()
+            counts[index] += 1
 
-    def window(self, seconds: float) -> Ceiling:
-        counts = [0] * self._threads
-        ends = time.perf_counter() + seconds
-
-        def compute(index: int) -> None:
-            while time.perf_counter() < ends:
-                pixels, *_ = load(self._jpeg, self._limits, self._fit)
-                self._session.run(None, {"image": pixels[None]})
-                counts[index] += 1
-
-        cpu_s, started = time.process_time(), time.perf_counter()
-        threads = [threading.Thread(target=compute, args=(i,)) for i in range(self._threads)]
-        for thread in threads:
-            thread.start()
-        for thread in threads:
-            thread.join()
-        took_s = time.perf_counter() - started
-        cpu_s = time.process_time() - cpu_s
-        total = sum(counts)
-        return Ceiling(total / took_s, cpu_s / max(total, 1) * 1e6, self._threads)
+    cpu_s, started = time.process_time(), time.perf_counter()
+    threads = [threading.Thread(target=compute, args=(i,)) for i in range(threads_max)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    took_s = time.perf_counter() - started
+    cpu_s = time.process_time() - cpu_s
+    total = sum(counts)
+    return Ceiling(total / took_s, cpu_s / max(total, 1) * 1e6, threads_max)
 
 
-def main(picture: str, folder: str) -> None:
-    work = _Work(Path(picture), Path(folder))
-    work.window(WARM_UP_S)
+def main(picture: str, folder: str, role: str) -> None:
+    work = image_work(read_bundle(Path(folder)), role, Path(picture))
+    _window(work, WARM_UP_S)
     for line in sys.stdin:
-        print(json.dumps(dataclasses.asdict(work.window(float(line)))), flush=True)
+        print(json.dumps(dataclasses.asdict(_window(work, float(line)))), flush=True)
 
 
 if __name__ == "__main__":

@@ -16,21 +16,22 @@ from service.tasks.task import fit_of
 
 @dataclass(frozen=True)
 class Subject:
-    """A model to be served, and the picture to send to it."""
+    """A model to be served, the graph of it that is asked, and the picture to send to it."""
 
     bundle: Bundle
     repository: Path
     """A folder with this model only."""
     jpeg: bytes
+    role: str
 
     @property
     def name(self) -> str:
-        return self.bundle.manifest.name
+        manifest = self.bundle.manifest
+        return manifest.name if len(manifest.graphs) == 1 else f"{manifest.name}/{self.role}"
 
     @property
     def graph(self) -> Path:
-        (graph,) = self.bundle.manifest.graphs.values()
-        return self.bundle.file(graph.file)
+        return self.bundle.file(self.bundle.manifest.graphs[self.role].file)
 
 
 @dataclass(frozen=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -45,10 +46,20 @@ def draw(results: Results, folder: Path) -> list[Path]:
     drawn = []
     with mpl.rc_context(STYLE):
         if results.windows:
-            drawn.append(_save(_closed(results), folder / "closed-loop.png"))
+            drawn.append(_save(_closed(_compared(results)), folder / "closed-loop.png"))
         if results.sweeps:
             drawn.append(_save(_overload(results.sweeps), folder / "overload.png"))
     return drawn
+
+
+def _compared(results: Results) -> Results:
+    """Without the models that one server alone was measured with, unless there are no others."""
+    servers: dict[str, set[str]] = {model: set() for model in results.models}
+    for window in results.windows:
+        servers[window.model].add(window.server)
+    most = max(map(len, servers.values()))
+    kept = tuple(w for w in results.windows if len(servers[w.model]) == most)
+    return dataclasses.replace(results, windows=kept)
 
 
 def _closed(results: Results) -> Figure:

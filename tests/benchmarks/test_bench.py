@@ -21,6 +21,11 @@ from benchmarks.picture import picture_jpeg
 from benchmarks.process import Memory
 from benchmarks.request import Request, multipart, raw
 from benchmarks.results import CeilingWindow, Footprint, Results, Window
+from benchmarks.work import image_work
+from service.bundle import Bundle, read_bundle
+from service.bundle.repository import FolderRepository
+from service.settings import STARTER_PACK
+from service.tasks import IMAGE_TASKS
 from tests.bundles import write_tiny_classifier
 from tests.serving import Running, running
 
@@ -102,8 +107,11 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
     picture.write_bytes(jpeg)
     repository = tmp_path / "repository"
     bundle = write_benchmark_bundle(repository, RECIPES["tiny"])
-    subject = Subject(bundle, repository, jpeg)
-    with ceiling(picture, bundle.folder) as above, panoptes(subject, tmp_path) as contender:
+    subject = Subject(bundle, repository, jpeg, "classify")
+    with (
+        ceiling(picture, bundle.folder, "classify") as above,
+        panoptes(subject, tmp_path) as contender,
+    ):
         windows = list(
             closed.measure(
                 "tiny",
@@ -141,6 +149,17 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
         assert row in text
 
 
+@pytest.mark.parametrize("task", [task.name for task in IMAGE_TASKS])
+def test_the_ceiling_asks_a_graph_what_a_request_would(
+    task: str, tmp_path: Path, jpeg: bytes
+) -> None:
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(jpeg)
+    for bundle in _starters(task):
+        work = image_work(bundle, task, picture)
+        work()
+
+
 def test_machine_sees_this_process_at_work(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(machine, "SAMPLE_S", 0.4)
     working = threading.Event()
@@ -174,6 +193,13 @@ def test_ratio_pairs_each_window_with_the_ceiling_of_its_round() -> None:
 
 
 # --
+
+
+def _starters(task: str) -> Iterator[Bundle]:
+    for ref in FolderRepository(STARTER_PACK).list():
+        bundle = read_bundle(FolderRepository(STARTER_PACK).fetch(ref))
+        if bundle.manifest.task == task:
+            yield bundle
 
 
 def _answered(server: Running) -> float:

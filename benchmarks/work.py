@@ -1,0 +1,44 @@
+"""What one request costs at the least: its input made, its graph run, and nothing else."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import onnxruntime as ort
+
+from service.bundle import Bundle, Manifest
+from service.engine.job import Sample
+from service.imaging import ImageLimits, load
+from service.tasks import IMAGE_TASKS
+from service.tasks.task import fit_of
+
+Work = Callable[[], None]
+"""Threads may share it."""
+
+
+def image_work(bundle: Bundle, role: str, picture: Path) -> Work:
+    """The server's own decoding, and one session that all threads share."""
+    session = _session(bundle, role)
+    fit, jpeg, limits = fit_of(bundle.manifest), picture.read_bytes(), ImageLimits()
+    beside = {name: value[None] for name, value in _beside_image(bundle.manifest).items()}
+
+    def work() -> None:
+        pixels, *_ = load(jpeg, limits, fit)
+        session.run(None, {"image": pixels[None], **beside})
+
+    return work
+
+
+def _beside_image(manifest: Manifest) -> Sample:
+    """What the graph takes beside the image when a request names no option."""
+    for task in IMAGE_TASKS:
+        if task.name == manifest.task:
+            return task.inputs(manifest, task.options())
+    return {}
+
+
+def _session(bundle: Bundle, role: str) -> ort.InferenceSession:
+    options = ort.SessionOptions()
+    options.intra_op_num_threads = 1
+    return ort.InferenceSession(str(bundle.file(bundle.manifest.graphs[role].file)), options)
