@@ -10,8 +10,8 @@ from exporters.checkpoints.classes import Classes
 from exporters.checkpoints.files import Weights
 from exporters.checkpoints.names import Rule, find, rename
 from exporters.checkpoints.resnet import name_resnet, unfreeze_batchnorm
+from models.backbones.spec import BackboneSpec
 from models.detection.detr.spec import DETRSpec
-from models.detection.spec import BackboneSpec
 
 LAYOUT: Final = "hf-detr"
 

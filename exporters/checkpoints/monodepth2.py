@@ -18,8 +18,8 @@ from torch import Tensor
 from exporters.checkpoints.names import Rule, check_fit, find, rename
 from exporters.checkpoints.resnet import name_resnet
 from exporters.errors import CheckpointError
+from models.backbones.spec import BackboneSpec
 from models.depth import DepthNetwork, DepthSpec
-from models.detection.spec import BackboneSpec
 
 LAYOUT: Final = "monodepth2"
 

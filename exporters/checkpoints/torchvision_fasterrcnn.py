@@ -10,8 +10,8 @@ from exporters.checkpoints.names import Rule, find, rename
 from exporters.checkpoints.resnet import name_resnet, unfreeze_batchnorm
 from exporters.checkpoints.torchvision_pyramid import BODY, PYRAMID_RULES
 from exporters.errors import CheckpointError
+from models.backbones.spec import BackboneSpec
 from models.detection.fasterrcnn.spec import FasterRCNNSpec
-from models.detection.spec import BackboneSpec
 
 # Legend: K classes of the checkpoint with background, C those with a label, D channels.
 

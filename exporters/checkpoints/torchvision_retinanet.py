@@ -11,8 +11,8 @@ from exporters.checkpoints.files import Weights
 from exporters.checkpoints.names import Rule, find, rename
 from exporters.checkpoints.resnet import name_resnet, unfreeze_batchnorm
 from exporters.checkpoints.torchvision_pyramid import BODY, PYRAMID_RULES
+from models.backbones.spec import BackboneSpec
 from models.detection.retinanet.spec import RetinaNetSpec
-from models.detection.spec import BackboneSpec
 
 # Legend: A anchors a cell, K classes of the checkpoint, C those with a label, D channels.
 

@@ -5,8 +5,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+from models.backbones.pixels import IMAGENET_MEAN, IMAGENET_STD
 from models.classification.augment import AugmentSpec
-from models.classification.spec import IMAGENET_MEAN, IMAGENET_STD, ClassifierSpec, Fit
+from models.classification.spec import ClassifierSpec, Fit
 from models.training.recipe import TrainingSpec, find_file
 
 

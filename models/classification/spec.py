@@ -4,9 +4,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Any, Literal
 
-#: Means and deviations of ImageNet's RGB in [0, 1], which published weights expect.
-IMAGENET_MEAN = (0.485, 0.456, 0.406)
-IMAGENET_STD = (0.229, 0.224, 0.225)
+from models.backbones.pixels import IMAGENET_MEAN, IMAGENET_STD
 
 #: How an image of another shape comes to the input's: `crop` scales the shorter side and cuts the
 #: centre, `stretch` ignores the aspect, `letterbox` pads.

@@ -3,8 +3,9 @@
 from dataclasses import dataclass
 from typing import Literal
 
-from models.classification.spec import IMAGENET_MEAN, IMAGENET_STD, Fit
-from models.detection.spec import BackboneSpec
+from models.backbones.pixels import IMAGENET_MEAN, IMAGENET_STD
+from models.backbones.spec import BackboneSpec
+from models.classification.spec import Fit
 
 #: What a convolution of the decoder sees beyond the border.
 Padding = Literal["zeros", "reflect"]

@@ -4,11 +4,10 @@ from models.detection.checkpoint import load_detector, save_detector
 from models.detection.detector import Candidates, Detector, Targets
 from models.detection.families import FAMILIES, Family, build_detector
 from models.detection.postprocess import Detections, postprocess
-from models.detection.spec import BackboneSpec, DetectorSpec
+from models.detection.spec import DetectorSpec
 
 __all__ = [
     "FAMILIES",
-    "BackboneSpec",
     "Candidates",
     "Detections",
     "Detector",

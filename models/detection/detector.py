@@ -3,9 +3,9 @@
 from abc import ABC, abstractmethod
 from typing import Generic, NamedTuple, TypeVar
 
-import torch
 from torch import Tensor, nn
 
+from models.backbones.pixels import Normalisation
 from models.detection.spec import DetectorSpec
 
 # Legend: B batch, H W pixels of the input, N candidates, C classes, K places for true boxes.
@@ -31,26 +31,20 @@ class Targets(NamedTuple):
 
 
 class Detector(nn.Module, ABC, Generic[SpecT]):
-    """A family's network. The means and deviations are buffers outside the state dict.
+    """A family's network behind its normalisation.
 
     In training mode it answers with what the family's loss needs, in evaluation mode with
     candidates. Training may use images of another size than the spec's.
     """
 
-    mean: Tensor
-    std: Tensor
-
     def __init__(self, spec: SpecT) -> None:
         super().__init__()
         self.spec: SpecT = spec
-        channel = (1, 3, 1, 1)
-        self.register_buffer("mean", torch.tensor(spec.mean).view(channel) * 255, persistent=False)
-        self.register_buffer("std", torch.tensor(spec.std).view(channel) * 255, persistent=False)
+        self.normalise = Normalisation(spec.mean, spec.std)
 
     def forward(self, image: Tensor, targets: Targets | None = None) -> RawOutputs | Candidates:
         """`image` uint8 RGB [B, H, W, 3]. Families that sample in training read the targets."""
-        pixels = image.permute(0, 3, 1, 2).to(self.mean.dtype)  # [B, 3, H, W]
-        raw = self.predict((pixels - self.mean) / self.std, targets)
+        raw = self.predict(self.normalise(image), targets)
         return raw if self.training else self.decode(raw)
 
     @abstractmethod

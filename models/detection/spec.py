@@ -1,24 +1,14 @@
 """What a detector is: the frozen description that is stored beside its weights."""
 
-from collections.abc import Mapping
-from dataclasses import dataclass, field
-from typing import Any, ClassVar, Literal
+from dataclasses import dataclass
+from typing import ClassVar, Literal
 
-from models.classification.spec import IMAGENET_MEAN, IMAGENET_STD
+from models.backbones.pixels import IMAGENET_MEAN, IMAGENET_STD
+from models.backbones.spec import BackboneSpec
 
 #: How an image of another shape comes to the input's: `letterbox` keeps the aspect and pads both
 #: sides evenly with grey, `stretch` ignores the aspect.
 Fit = Literal["letterbox", "stretch"]
-
-
-@dataclass(frozen=True)
-class BackboneSpec:
-    """A timm network by name, `kwargs` for its constructor, and whether to start from timm's
-    published weights."""
-
-    name: str
-    kwargs: Mapping[str, Any] = field(default_factory=dict)
-    pretrained: bool = False
 
 
 @dataclass(frozen=True, kw_only=True)

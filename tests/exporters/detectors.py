@@ -8,7 +8,8 @@ import torch
 from torch import Tensor, nn
 
 from exporters.images import Pixels
-from models.detection import BackboneSpec, Candidates, DetectorSpec, build_detector
+from models.backbones import BackboneSpec
+from models.detection import Candidates, DetectorSpec, build_detector
 from models.detection.centernet.spec import CenterNetSpec
 from models.detection.detr.spec import DETRSpec
 from models.detection.fasterrcnn.spec import FasterRCNNSpec

@@ -18,10 +18,10 @@ from exporters.errors import ExportError
 from exporters.graph import export_graph, save_graph
 from exporters.images import synthetic_images
 from exporters.session import CpuSession
+from models.backbones.spec import BackboneSpec
 from models.data.stereo import ArrayPairs
 from models.depth import DepthNetwork, DepthSpec, save_depth
 from models.depth.measures import depth_figures
-from models.detection.spec import BackboneSpec
 from service.bundle import read_bundle
 
 SIZE = 32

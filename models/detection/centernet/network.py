@@ -6,10 +6,10 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.detection.backbone import Backbone
+from models.backbones.features import Backbone
+from models.backbones.pyramid import FeaturePyramid, convolution
 from models.detection.centernet.spec import CenterNetSpec
 from models.detection.detector import Candidates, Detector, RawOutputs, Targets
-from models.detection.pyramid import FeaturePyramid, convolution
 
 # Legend: B batch, C classes, h w cells of the map of stride R, N = h w candidates.
 

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from models.detection.pyramid import Norm
+from models.backbones.pyramid import Norm
 from models.detection.spec import DetectorSpec
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Tensor, nn
 
-from models.detection.backbone import Backbone
+from models.backbones.features import Backbone
 from models.detection.boxes import cxcywh_to_xyxy
 from models.detection.detector import Candidates, Detector, RawOutputs, Targets
 from models.detection.detr.position import sine_positions

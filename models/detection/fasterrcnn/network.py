@@ -4,7 +4,8 @@ import torch
 import torch.nn.functional as F
 from torch import Tensor, nn
 
-from models.detection.backbone import Backbone
+from models.backbones.features import Backbone
+from models.backbones.pyramid import FeaturePyramid
 from models.detection.boxes import clip_to, pairwise_iou
 from models.detection.coding import decode_boxes
 from models.detection.detector import Candidates, Detector, RawOutputs, Targets
@@ -18,7 +19,6 @@ from models.detection.fasterrcnn.proposals import (
 from models.detection.fasterrcnn.sampling import sample_balanced
 from models.detection.fasterrcnn.spec import FasterRCNNSpec
 from models.detection.matching import BACKGROUND, match_by_iou
-from models.detection.pyramid import FeaturePyramid
 
 # Legend: B batch, C labels, U unnamed classes, N anchors, R regions, K places for true boxes,
 # M candidates.

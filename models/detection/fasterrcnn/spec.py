@@ -4,8 +4,8 @@ from dataclasses import dataclass
 from itertools import pairwise
 from typing import ClassVar
 
+from models.backbones.pyramid import Norm
 from models.detection.coding import Weights
-from models.detection.pyramid import Norm
 from models.detection.spec import DetectorSpec
 
 

@@ -5,11 +5,11 @@ import math
 import torch
 from torch import Tensor, nn
 
+from models.backbones.features import Backbone
+from models.backbones.pyramid import FeaturePyramid, convolution
 from models.detection.anchors import anchor_shapes, grid_anchors
-from models.detection.backbone import Backbone
 from models.detection.coding import decode_boxes
 from models.detection.detector import Candidates, Detector, RawOutputs, Targets
-from models.detection.pyramid import FeaturePyramid, convolution
 from models.detection.retinanet.spec import RetinaNetSpec
 
 # Legend: B batch, C classes, A anchors a cell, h w cells of a level, N anchors of all levels.

@@ -3,7 +3,7 @@
 from dataclasses import dataclass
 from typing import ClassVar
 
-from models.detection.pyramid import ExtraSource, Norm
+from models.backbones.pyramid import ExtraSource, Norm
 from models.detection.spec import DetectorSpec
 
 # Three sizes an octave on P3 to P7, truncated as in torchvision.

@@ -5,8 +5,9 @@ import torch
 from typer.testing import CliRunner, Result
 
 from exporters.commands.export import app
+from models.backbones import BackboneSpec
 from models.data.world import SHAPES
-from models.detection import BackboneSpec, build_detector, save_detector
+from models.detection import build_detector, save_detector
 from models.detection.centernet.spec import CenterNetSpec
 from service.bundle import read_bundle
 from tests.models.training.conftest import fresh_accelerator

@@ -5,9 +5,9 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from models.backbones.pixels import IMAGENET_MEAN, IMAGENET_STD
 from models.classification import Classifier, ClassifierSpec
 from models.classification.backbones import MeanPool, build_backbone
-from models.classification.spec import IMAGENET_MEAN, IMAGENET_STD
 
 LABELS = ("a", "b", "c")
 

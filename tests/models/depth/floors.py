@@ -3,11 +3,11 @@
 import torch
 from torch import Tensor
 
+from models.backbones.spec import BackboneSpec
 from models.data.stereo import ArrayPairs
 from models.depth.losses import MonodepthLossSpec
 from models.depth.recipe import DataSpec, DepthRecipe, FolderData
 from models.depth.spec import DepthSpec
-from models.detection.spec import BackboneSpec
 from models.training.optimizers import OptimizerSpec
 from models.training.recipe import TrainingSpec
 

@@ -1,6 +1,7 @@
 import torch
 
-from models.detection import BackboneSpec, Candidates, postprocess
+from models.backbones import BackboneSpec
+from models.detection import Candidates, postprocess
 from models.detection.centernet.spec import CenterNetSpec
 from models.detection.retinanet.spec import RetinaNetSpec
 

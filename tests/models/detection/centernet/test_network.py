@@ -1,7 +1,8 @@
 import pytest
 import torch
 
-from models.detection import BackboneSpec, Candidates, postprocess
+from models.backbones import BackboneSpec
+from models.detection import Candidates, postprocess
 from models.detection.centernet.network import CenterNet
 from models.detection.centernet.spec import CenterNetSpec
 from models.detection.centernet.targets import center_targets

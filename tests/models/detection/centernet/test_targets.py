@@ -3,6 +3,7 @@ import math
 import pytest
 import torch
 
+from models.backbones.spec import BackboneSpec
 from models.detection.centernet.loss import CenterNetLoss, CenterNetLossSpec
 from models.detection.centernet.spec import CenterNetSpec
 from models.detection.centernet.targets import (
@@ -12,7 +13,6 @@ from models.detection.centernet.targets import (
     center_targets,
 )
 from models.detection.detector import Targets
-from models.detection.spec import BackboneSpec
 
 GRID, STRIDE, CLASSES = (16, 24), 4, 3
 

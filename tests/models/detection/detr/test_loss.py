@@ -10,7 +10,8 @@ from transformers.loss.loss_for_object_detection import (
     HungarianMatcher,
 )
 
-from models.detection import BackboneSpec, Targets
+from models.backbones import BackboneSpec
+from models.detection import Targets
 from models.detection.boxes import cxcywh_to_xyxy
 from models.detection.detr.loss import DETRLoss, DETRLossSpec, matching_cost
 from models.detection.detr.spec import DETRSpec

@@ -6,7 +6,8 @@ import torch
 
 from exporters.graph import export_graph, save_graph
 from exporters.parity import measure_parity, run_torch
-from models.detection import BackboneSpec, Candidates
+from models.backbones import BackboneSpec
+from models.detection import Candidates
 from models.detection.detr.network import DETR
 from models.detection.detr.spec import DETRSpec
 

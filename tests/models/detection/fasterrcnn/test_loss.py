@@ -4,7 +4,8 @@ import torch
 from torchvision.models.detection.roi_heads import fastrcnn_loss
 from torchvision.models.detection.rpn import RegionProposalNetwork
 
-from models.detection import BackboneSpec, Targets
+from models.backbones import BackboneSpec
+from models.detection import Targets
 from models.detection.coding import encode_boxes
 from models.detection.fasterrcnn.loss import FasterRCNNLoss, FasterRCNNLossSpec
 from models.detection.fasterrcnn.spec import FasterRCNNSpec

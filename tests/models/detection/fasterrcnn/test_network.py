@@ -6,7 +6,8 @@ import torch
 
 from exporters.graph import export_graph, save_graph
 from exporters.parity import measure_parity, run_torch
-from models.detection import BackboneSpec, Candidates, Targets
+from models.backbones import BackboneSpec
+from models.detection import Candidates, Targets
 from models.detection.fasterrcnn.loss import FasterRCNNLoss, FasterRCNNLossSpec
 from models.detection.fasterrcnn.network import FasterRCNN
 from models.detection.fasterrcnn.spec import FasterRCNNSpec

@@ -6,7 +6,7 @@ from torchvision.models.detection.anchor_utils import AnchorGenerator
 from torchvision.models.detection.image_list import ImageList
 from torchvision.models.detection.rpn import RegionProposalNetwork, RPNHead
 
-from models.detection import BackboneSpec
+from models.backbones import BackboneSpec
 from models.detection.fasterrcnn.proposals import LevelAnchors, ProposalHead, select_proposals
 from models.detection.fasterrcnn.spec import FasterRCNNSpec
 

@@ -3,7 +3,8 @@ import torch
 from torchvision.models.detection._utils import Matcher
 from torchvision.models.detection.retinanet import RetinaNetHead
 
-from models.detection import BackboneSpec, Candidates, Targets
+from models.backbones import BackboneSpec
+from models.detection import Candidates, Targets
 from models.detection.boxes import pairwise_iou
 from models.detection.retinanet.loss import RetinaNetLoss, RetinaNetLossSpec
 from models.detection.retinanet.network import RetinaNet, _rows

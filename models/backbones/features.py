@@ -5,7 +5,7 @@ from typing import Any
 
 from torch import Tensor, nn
 
-from models.detection.spec import BackboneSpec
+from models.backbones.spec import BackboneSpec
 
 # Legend: B batch, D channels, h w cells of a feature map.
 
