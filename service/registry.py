@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import asyncio
 import ctypes
+import functools
 import gc
 import logging
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, TypeVar
 
 from service.bundle import (
     BundleError,
@@ -21,12 +22,13 @@ from service.bundle import (
     read_bundle,
 )
 from service.engine.device import Device
-from service.engine.model import Model, load_model
+from service.engine.model import Model, OpenedModel, open_model
 from service.errors import InvalidOptionError, NotFoundError, UnavailableError
 
 log = logging.getLogger(__name__)
 
 State = Literal["loading", "ready", "failed", "unloading", "unloaded"]
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -105,10 +107,8 @@ class Registry:
         """Load the versions that are new, and unload those that are no longer there."""
         async with self._changing:
             found = await asyncio.to_thread(self._list)
-            for ref, repository in found.items():
-                entry = self._entries.get(ref)
-                if entry is None or entry.state == "failed":
-                    await self._load(ref, repository)
+            known = {ref for ref, entry in self._entries.items() if entry.state != "failed"}
+            await self._load({ref: where for ref, where in found.items() if ref not in known})
             for ref in [ref for ref in self._entries if ref not in found]:
                 await self._unload(ref)
                 del self._entries[ref]
@@ -124,7 +124,7 @@ class Registry:
             if ref not in found:
                 raise NotFoundError(f"no repository has {ref}")
             if (entry := self._entries.get(ref)) is None or entry.model is None:
-                await self._load(ref, found[ref])
+                await self._load({ref: found[ref]})
             return self._entries[ref]
 
     async def unload(self, name: str, version: int) -> Entry:
@@ -154,26 +154,47 @@ class Registry:
                 log.error("%s", error)
         return found
 
-    async def _load(self, ref: BundleRef, repository: Repository) -> None:
-        self._enter(Entry(ref, repository, "loading"))
+    async def _load(self, wanted: Mapping[BundleRef, Repository]) -> None:
+        """Open them side by side, which takes a core each, then measure one after the other."""
+        for ref, repository in wanted.items():
+            self._enter(Entry(ref, repository, "loading"))
+        cores = asyncio.Semaphore(self._device.workers)
+
+        async def open_one(ref: BundleRef, repository: Repository) -> OpenedModel | None:
+            async with cores:
+                return await self._attempt(ref, repository, lambda: self._open(ref, repository))
+
+        opened = await asyncio.gather(*(open_one(*each) for each in wanted.items()))
+        for (ref, repository), model in zip(wanted.items(), opened, strict=True):
+            if model is not None:
+                await self._measure(ref, repository, model)
+
+    def _open(self, ref: BundleRef, repository: Repository) -> OpenedModel:
+        bundle = read_bundle(repository.fetch(ref))
+        if bundle.manifest.ref != str(ref):
+            raise BundleError(f"its manifest says that it is {bundle.manifest.ref}")
+        self._check(bundle.manifest)
+        return open_model(bundle, self._device)
+
+    async def _measure(self, ref: BundleRef, repository: Repository, opened: OpenedModel) -> None:
+        measure = functools.partial(opened.measure, queue_capacity=self._queue_capacity)
+        if (model := await self._attempt(ref, repository, measure)) is not None:
+            self._enter(Entry(ref, repository, "ready", model=model))
+            log.info("%s is ready after %.2f s", ref, model.load_s)
+
+    async def _attempt(
+        self, ref: BundleRef, repository: Repository, work: Callable[[], T]
+    ) -> T | None:
+        """What `work` makes, in a thread; None if it cannot, which the entry then says."""
         try:
-            model = await asyncio.to_thread(self._load_now, ref, repository)
+            return await asyncio.to_thread(work)
         except BundleError as error:
             self._enter(Entry(ref, repository, "failed", str(error)))
             log.error("%s is not served: %s", ref, error)
         except Exception:
             self._enter(Entry(ref, repository, "failed", "an unexpected error; see logs"))
             log.exception("%s is not served", ref)
-        else:
-            self._enter(Entry(ref, repository, "ready", model=model))
-            log.info("%s is ready after %.2f s", ref, model.load_s)
-
-    def _load_now(self, ref: BundleRef, repository: Repository) -> Model:
-        bundle = read_bundle(repository.fetch(ref))
-        if bundle.manifest.ref != str(ref):
-            raise BundleError(f"its manifest says that it is {bundle.manifest.ref}")
-        self._check(bundle.manifest)
-        return load_model(bundle, self._device, queue_capacity=self._queue_capacity)
+        return None
 
     async def _unload(self, ref: BundleRef) -> None:
         entry = self._entries[ref]

@@ -15,7 +15,7 @@ from service.engine.cost import fastest_s
 
 WIDE_MUST_SAVE = 0.15
 """The wide session is kept only if it saves this share of a lone sample's time."""
-PROBES = 3
+PROBES = 2
 
 
 class OnnxRuntimeBackend:
