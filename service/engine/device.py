@@ -8,6 +8,7 @@ import threading
 import time
 from collections.abc import Sequence
 
+from service.engine.forecast import Stage
 from service.engine.job import Job
 from service.engine.lane import Lane
 from service.engine.observer import Observer, Silent
@@ -63,10 +64,18 @@ class Device:
     def healthy(self) -> bool:
         return self.scheduler.healthy and all(thread.is_alive() for thread in self._threads)
 
-    async def run(self, lane: Lane, jobs: Sequence[Job]) -> Sequence[Job]:
+    async def run(
+        self,
+        lane: Lane,
+        jobs: Sequence[Job],
+        *,
+        then: Sequence[Stage] = (),
+        admitted: bool = False,
+    ) -> Sequence[Job]:
         """Submit jobs together and wait until each is settled; look at `job.outcome()` then.
 
         Being cancelled cancels the jobs. At its deadline a job that still waits is given up.
+        `then` and `admitted` are the scheduler's.
         """
         if not jobs:
             return jobs
@@ -85,7 +94,7 @@ class Device:
 
         for job in jobs:
             job.on_done = on_done
-        self.scheduler.submit(lane, jobs)
+        self.scheduler.submit(lane, jobs, then=then, admitted=admitted)
         timers = self._deadline_timers(loop, lane, jobs)
         try:
             await everyone

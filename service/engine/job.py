@@ -79,6 +79,8 @@ class Job:
     # ---
     state: State = State.NEW
     steps_left: int = field(init=False)
+    then_s: float = 0.0
+    """What is to follow on other lanes takes at least so long."""
     inputs: Sample | None = None
     ready_at: float = 0.0
     abandoned: bool = False

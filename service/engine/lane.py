@@ -7,7 +7,7 @@ import itertools
 
 from service.engine.backends.backend import Backend
 from service.engine.cost import CostCurve
-from service.engine.job import PATIENCE_S, Job, State
+from service.engine.job import PATIENCE_S, Job, Priority, State
 
 _sequence = itertools.count()
 
@@ -41,14 +41,39 @@ class Lane:
         self.closed = False  # keeps none either
         self.queued = 0
         self.running = 0
-        self.steps_pending = 0
         self.holds = 0
+        # What is pending, by priority.
+        self._jobs = [0] * len(Priority)
+        self._steps = [0] * len(Priority)
         self._heap: list[tuple[float, int, Job]] = []
 
     @property
     def pending(self) -> int:
         """Samples that were admitted and are not settled."""
         return self.queued + self.running
+
+    @property
+    def steps_pending(self) -> int:
+        return sum(self._steps)
+
+    def admit(self, job: Job) -> None:
+        """Count a job in, before it is pushed for the first time."""
+        self._jobs[job.priority] += 1
+        self._steps[job.priority] += job.steps_left
+
+    def count_step(self, job: Job) -> None:
+        job.steps_left -= 1
+        self._steps[job.priority] -= 1
+
+    def work_beside_s(self, steps: int, priority: Priority) -> float:
+        """What runs here while a job of another lane does so many steps, beside what runs now.
+
+        At each of them, every job here does one that is as urgent or more. Those of more patience
+        wait.
+        """
+        jobs = sum(self._jobs[: priority + 1])
+        pending = sum(self._steps[: priority + 1])
+        return self.work_s(min(pending, jobs * steps) - self.running, jobs)
 
     def work_s(self, steps: int, jobs: int) -> float:
         """Seconds of one worker for so many steps, shared by so many jobs, batched as they pay."""
@@ -67,7 +92,7 @@ class Lane:
     def push(self, job: Job, now: float) -> None:
         job.state = State.QUEUED
         job.ready_at = now
-        latest_start = job.deadline - job.steps_left * self.cost.seconds(1)
+        latest_start = job.deadline - job.then_s - job.steps_left * self.cost.seconds(1)
         urgency = min(latest_start, now + PATIENCE_S[job.priority])
         heapq.heappush(self._heap, (urgency, next(_sequence), job))
         self.queued += 1
@@ -104,7 +129,8 @@ class Lane:
             self.queued -= 1
         elif job.state is State.RUNNING:
             self.running -= 1
-        self.steps_pending -= job.steps_left
+        self._jobs[job.priority] -= 1
+        self._steps[job.priority] -= job.steps_left
         job.state = State.DONE
         job.release()
         if len(self._heap) > 2 * self.queued + 64:  # what was forgotten must not hold memory

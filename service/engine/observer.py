@@ -5,6 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 from service.engine.job import Job
+from service.errors import (
+    BusyError,
+    ClientGoneError,
+    DeadlineError,
+    PanoptesError,
+    PayloadTooLargeError,
+    QueueFullError,
+    RequestError,
+)
 
 
 class Observer(Protocol):
@@ -34,3 +43,29 @@ class Silent:
     def batch_ran(self, lane: str, size: int, seconds: float) -> None: ...
     def device_lost(self, device: str, reason: str) -> None: ...
     def device_rebuilt(self, device: str) -> None: ...
+
+
+def refusal_of(error: PanoptesError) -> str:
+    """The reason of `refused`."""
+    match error:
+        case QueueFullError() | PayloadTooLargeError():
+            return "full"
+        case BusyError():
+            return "deadline"
+        case _:
+            return "unavailable"
+
+
+def outcome_of(error: Exception | None) -> str:
+    """The outcome of `settled`."""
+    match error:
+        case None:
+            return "answered"
+        case RequestError():
+            return "rejected"
+        case DeadlineError():
+            return "expired"
+        case ClientGoneError():
+            return "cancelled"
+        case _:
+            return "failed"

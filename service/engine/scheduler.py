@@ -9,9 +9,11 @@ import threading
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
-from service.engine.job import Job, State
+from service.engine import forecast
+from service.engine.forecast import Stage
+from service.engine.job import Job, Priority, State
 from service.engine.lane import Lane
-from service.engine.observer import Observer
+from service.engine.observer import Observer, outcome_of, refusal_of
 from service.errors import (
     BusyError,
     ClientGoneError,
@@ -19,7 +21,6 @@ from service.errors import (
     PanoptesError,
     PayloadTooLargeError,
     QueueFullError,
-    RequestError,
     UnavailableError,
 )
 
@@ -107,17 +108,33 @@ class Scheduler:
 
     # -- jobs coming in
 
-    def submit(self, lane: Lane, jobs: Sequence[Job]) -> None:
-        """Queue all of one request's jobs, or none: BusyError or UnavailableError says why."""
+    def submit(
+        self,
+        lane: Lane,
+        jobs: Sequence[Job],
+        *,
+        then: Sequence[Stage] = (),
+        admitted: bool = False,
+    ) -> None:
+        """Queue all of one request's jobs, or none: BusyError or UnavailableError says why.
+
+        `then` is what the caller will submit when these are done: the room and the time for that
+        are asked for now. What was promised so may say that it is `admitted`.
+        """
         with self._lock:
             try:
-                self._admit(lane, jobs)
+                if admitted:
+                    self._admit_promised(lane)
+                else:
+                    self._admit(lane, jobs, then)
             except PanoptesError as error:
-                self._observer.refused(lane.name, len(jobs), _refusal(error))
+                self._observer.refused(lane.name, len(jobs), refusal_of(error))
                 raise
             now = self._clock()
+            then_s = sum(stage.alone_s for stage in then)
             for job in jobs:
-                lane.steps_pending += job.steps
+                job.then_s = then_s
+                lane.admit(job)
                 lane.push(job, now)
             self._observer.admitted(lane.name, len(jobs))
             self._work.notify(len(jobs))
@@ -180,8 +197,7 @@ class Scheduler:
     def count_step(self, lane: Lane, job: Job) -> bool:
         """A running job has done a step. False if it was dropped, and is settled."""
         with self._lock:
-            job.steps_left -= 1
-            lane.steps_pending -= 1
+            lane.count_step(job)
             # Past its deadline a job in its last step is answered all the same.
             unwanted = job.steps_left or job.abandoned
             if not (reason := self._drop_reason(lane, job) if unwanted else None):
@@ -289,61 +305,74 @@ class Scheduler:
             self._work.notify_all()
         _tell(left)
 
-    def wait_s(self, lane: Lane, jobs: int = 1, steps: int = 1) -> float:
-        """When `jobs` more of `lane`, of `steps` each, would be done: seconds from now, predicted.
-
-        All that the lane has goes first. A job ages anew at each step: so at each step of these,
-        every job of the other lanes does one.
-        """
+    def wait_s(
+        self,
+        lane: Lane,
+        jobs: int = 1,
+        steps: int = 1,
+        *,
+        then: Sequence[Stage] = (),
+        priority: Priority = Priority.NORMAL,
+    ) -> float:
+        """When `jobs` more of `lane`, of `steps` each, and what is to follow them would be done:
+        seconds from now, predicted."""
         with self._lock:
-            return self._wait_s(lane, jobs, steps)
+            return self._wait_s((Stage(lane, jobs, steps), *then), priority)
 
     # -- under the lock
 
-    def _wait_s(self, lane: Lane, jobs: int, steps: int) -> float:
-        # A batch that is under way cannot be joined: it counts as what is left of it.
+    def _wait_s(self, stages: Sequence[Stage], priority: Priority) -> float:
         now = self._clock()
-        under_way = [max(end - now, 0.0) for end in self._ends.values()]
-        first_free = min(under_way) if len(under_way) >= self._workers else 0.0
-        mine = lane.work_s(
-            lane.steps_pending - lane.running + jobs * steps, max(lane.pending + jobs, 1)
-        )
-        others = sum(
-            o.work_s(min(o.steps_pending, o.pending * steps) - o.running, o.pending)
-            for o in self._lanes
-            if o is not lane
-        )
-        return max(
-            (sum(under_way) + others + mine) / self._workers,
-            first_free + steps * lane.cost.seconds(1),
+        return forecast.wait_s(
+            stages,
+            priority,
+            lanes=self._lanes,
+            under_way_s=[max(end - now, 0.0) for end in self._ends.values()],
+            workers=self._workers,
         )
 
-    def _admit(self, lane: Lane, jobs: Sequence[Job]) -> None:
+    def _admit(self, lane: Lane, jobs: Sequence[Job], then: Sequence[Stage]) -> None:
         if self._draining or lane.closing:
             raise UnavailableError(
                 "the server is stopping" if self._draining else "the model is being unloaded"
             )
         if self._lost is not None:
             raise UnavailableError("the device is being rebuilt")
-        if len(jobs) > lane.capacity:
-            raise PayloadTooLargeError(
-                f"{len(jobs)} samples in one request, where the queue holds {lane.capacity}"
-            )
-        if lane.pending + len(jobs) > lane.capacity:
-            raise QueueFullError(
-                f"{lane.pending} samples wait already, of {lane.capacity} at most",
-                retry_after_s=self._wait_s(lane, 0, 1),
-            )
-        deadline = min((job.deadline for job in jobs), default=math.inf)
+        if not jobs:
+            return
+        priority = max(job.priority for job in jobs)
+        stages = (Stage(lane, len(jobs), max(job.steps for job in jobs)), *then)
+        for stage in stages:
+            self._find_room(stage, priority)
+        deadline = min(job.deadline for job in jobs)
         if math.isfinite(deadline):
             left_s = deadline - self._clock()
-            predicted_s = self._wait_s(lane, len(jobs), max(job.steps for job in jobs)) * SAFETY
+            predicted_s = self._wait_s(stages, priority) * SAFETY
             if predicted_s > left_s:
                 raise BusyError(
                     f"the answer would take about {predicted_s * 1e3:.0f} ms, "
                     f"later than the {max(left_s, 0.0) * 1e3:.0f} ms that the deadline leaves",
                     retry_after_s=max(predicted_s - left_s, 0.0),
                 )
+
+    def _find_room(self, stage: Stage, priority: Priority) -> None:
+        lane, jobs = stage.lane, stage.jobs
+        if jobs > lane.capacity:
+            raise PayloadTooLargeError(
+                f"{jobs} samples in one request, where the queue holds {lane.capacity}"
+            )
+        if lane.pending + jobs > lane.capacity:
+            raise QueueFullError(
+                f"{lane.pending} samples wait already, of {lane.capacity} at most",
+                retry_after_s=self._wait_s([Stage(lane, 0)], priority),
+            )
+
+    def _admit_promised(self, lane: Lane) -> None:
+        """Refused only where nothing will ever run again."""
+        if self._stopped or lane.closed:
+            raise UnavailableError(
+                "the server is stopping" if self._stopped else "the model was unloaded"
+            )
 
     def _pick(self) -> tuple[Batch | None, list[Job]]:
         """The batch to run now, if any, and the jobs that were dropped on the way."""
@@ -393,7 +422,7 @@ class Scheduler:
         assert job.state is not State.DONE, "a job is settled once"
         lane.forget(job, self._clock())
         job.error = error
-        self._observer.settled(lane.name, job, _outcome(error))
+        self._observer.settled(lane.name, job, outcome_of(error))
         if lane.pending == 0:
             self._quiet.notify_all()
 
@@ -411,27 +440,3 @@ def _too_late(job: Job) -> DeadlineError:
     return DeadlineError(
         f"the deadline passed after {done} of {job.steps} steps" if done else "the deadline passed"
     )
-
-
-def _refusal(error: PanoptesError) -> str:
-    match error:
-        case QueueFullError() | PayloadTooLargeError():
-            return "full"
-        case BusyError():
-            return "deadline"
-        case _:
-            return "unavailable"
-
-
-def _outcome(error: Exception | None) -> str:
-    match error:
-        case None:
-            return "answered"
-        case RequestError():
-            return "rejected"
-        case DeadlineError():
-            return "expired"
-        case ClientGoneError():
-            return "cancelled"
-        case _:
-            return "failed"

@@ -21,7 +21,7 @@ def lane_of(*, step_s: float = 0.0) -> Lane:
 
 
 def push(lane: Lane, job: Job, now: float) -> Job:
-    lane.steps_pending += job.steps
+    lane.admit(job)
     lane.push(job, now)
     return job
 

@@ -1,0 +1,54 @@
+"""When jobs would be done: from the queues and the cost curves, before they are admitted."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+
+from service.engine.job import Priority
+from service.engine.lane import Lane
+
+
+@dataclass(frozen=True)
+class Stage:
+    """Jobs of one lane, as far as they are known before they exist."""
+
+    lane: Lane
+    jobs: int
+    steps: int = 1
+
+    @property
+    def alone_s(self) -> float:
+        """What one of the jobs takes where nothing is in its way."""
+        return self.steps * self.lane.cost.seconds(1)
+
+
+def wait_s(
+    stages: Sequence[Stage],
+    priority: Priority,
+    *,
+    lanes: Sequence[Lane],
+    under_way_s: Sequence[float],
+    workers: int,
+) -> float:
+    """When the last of `stages`, one after the other, would be done: seconds from now.
+
+    All that their lanes have goes first. A job ages anew at each step: so at each step of these,
+    every job of the other lanes does one, if it is not the more patient. A batch that is under way
+    cannot be joined: it counts as what is left of it. Under the device's lock.
+    """
+    first_free_s = min(under_way_s) if len(under_way_s) >= workers else 0.0
+    mine_s = sum(_with_what_waits_s(stage) for stage in stages)
+    steps = sum(stage.steps for stage in stages)
+    own = {stage.lane for stage in stages}
+    others_s = sum(lane.work_beside_s(steps, priority) for lane in lanes if lane not in own)
+    return max(
+        (sum(under_way_s) + others_s + mine_s) / workers,
+        first_free_s + sum(stage.alone_s for stage in stages),
+    )
+
+
+def _with_what_waits_s(stage: Stage) -> float:
+    lane = stage.lane
+    steps = lane.steps_pending - lane.running + stage.jobs * stage.steps
+    return lane.work_s(steps, max(lane.pending + stage.jobs, 1))
