@@ -12,7 +12,7 @@ from urllib.parse import urlsplit
 
 import fsspec
 
-from service.bundle.bundle import BundleError, read_bundle
+from service.bundle.bundle import BundleError, read_bundle, read_manifest
 from service.bundle.manifest import MANIFEST_FILE
 
 
@@ -73,11 +73,15 @@ class RemoteRepository:
         )
 
     def fetch(self, ref: BundleRef) -> Path:
-        """The folder with the local copy of this version, made now if there is none.
+        """The folder with the cached copy of this version, made now if there is none."""
+        return self.copy(ref, self._local)
+
+    def copy(self, ref: BundleRef, into: FolderRepository) -> Path:
+        """The folder of this version in another repository, copied now if it is not there.
 
         Only a copy whose hashes are right is kept, or one broken off would stay for ever.
         """
-        target = self._local.fetch(ref)
+        target = into.fetch(ref)
         try:
             if not target.exists():
                 self._copy(ref, target)
@@ -89,14 +93,22 @@ class RemoteRepository:
         target.parent.mkdir(parents=True, exist_ok=True)
         staging = Path(tempfile.mkdtemp(prefix=".fetching-", dir=target.parent))
         try:
-            self._fs.get(f"{self._root}/{ref.name}/{ref.version}/", f"{staging}/", recursive=True)
+            # File by file, as the manifest names them: not every filesystem can list a folder, and
+            # what is no part of the bundle need not come.
+            self._get(ref, MANIFEST_FILE, staging)
+            for name in read_manifest(staging)[0].files:
+                self._get(ref, name, staging)
             read_bundle(staging)
+            staging.chmod(0o755)
             staging.rename(target)
         except OSError:
             if not target.exists():  # else another process was faster
                 raise
         finally:
             shutil.rmtree(staging, ignore_errors=True)
+
+    def _get(self, ref: BundleRef, name: str, folder: Path) -> None:
+        self._fs.get_file(f"{self._root}/{ref.name}/{ref.version}/{name}", str(folder / name))
 
 
 def _is_version(text: str) -> bool:

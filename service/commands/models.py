@@ -40,6 +40,38 @@ def list_bundles(repositories: Repositories = None) -> None:
 
 
 @app.command()
+def pull(
+    source: Annotated[str, typer.Argument(help="URL or folder with bundles")],
+    target: Annotated[Path, typer.Argument(help="Folder that becomes a repository")],
+    model: Annotated[
+        list[str] | None,
+        typer.Option(help="name or name:version; may be given again [all versions of all]"),
+    ] = None,
+) -> None:
+    """Copy bundles into a folder and check their hashes. What is there already stays."""
+    from service.bundle import BundleError, parse_ref
+    from service.bundle.repository import FolderRepository, RemoteRepository
+
+    url = source if "://" in source else Path(source).resolve().as_uri()
+    target.mkdir(parents=True, exist_ok=True)
+    try:
+        wanted = [parse_ref(name) for name in model or ()]
+        repository = RemoteRepository(url, cache=target)
+        chosen = [
+            ref
+            for ref in repository.list()
+            if not wanted or (ref.name, ref.version) in wanted or (ref.name, None) in wanted
+        ]
+        if not chosen:
+            raise BundleError(f"{source} has nothing of {', '.join(model or ['any model'])}")
+        for ref in chosen:
+            typer.echo(f"{ref} is in {repository.copy(ref, FolderRepository(target))}")
+    except (BundleError, ValueError) as error:
+        typer.echo(f"panoptes: {error}", err=True)
+        raise typer.Exit(1) from None
+
+
+@app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="The bundle: a folder with a manifest.json")],
 ) -> None:
