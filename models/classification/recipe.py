@@ -2,13 +2,12 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from models.backbones.pixels import IMAGENET_MEAN, IMAGENET_STD
 from models.classification.augment import AugmentSpec
 from models.classification.spec import ClassifierSpec, Fit
-from models.training.recipe import TrainingSpec, find_file
+from models.training.recipe import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -75,8 +74,3 @@ class ClassifierRecipe:
     def __post_init__(self) -> None:
         if not 0 <= self.label_smoothing < 1:
             raise ValueError(f"label_smoothing must be in [0, 1), got {self.label_smoothing}")
-
-
-def find_recipe(name_or_path: str) -> Path:
-    """A recipe's file: a path, or the name of one that comes with the package."""
-    return find_file(name_or_path, Path(__file__).parent / "recipes")

@@ -1,12 +1,11 @@
 """A recipe for a depth network: the network, the data, the loss, the training."""
 
 from dataclasses import dataclass, field
-from pathlib import Path
 
 from models.depth.augment import AugmentSpec
 from models.depth.losses import MonodepthLossSpec
 from models.depth.spec import DepthSpec
-from models.training.recipe import TrainingSpec, find_file
+from models.training.recipe import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -69,8 +68,3 @@ class DepthRecipe:
             raise ValueError("training from stereo needs a network of 2 views")
         if any(side < 32 or side % 32 for side in self.train_size or ()):
             raise ValueError(f"the sides must divide by 32, got {self.train_size}")
-
-
-def find_recipe(name_or_path: str) -> Path:
-    """A recipe's file: a path, or the name of one that comes with the package."""
-    return find_file(name_or_path, Path(__file__).parent / "recipes")

@@ -2,14 +2,13 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from models.detection.augment import AugmentSpec
 from models.detection.families import find_family
 from models.detection.spec import DetectorSpec
 from models.training.plain import from_plain
-from models.training.recipe import TrainingSpec, find_file
+from models.training.recipe import TrainingSpec
 
 
 @dataclass(frozen=True)
@@ -90,8 +89,3 @@ class DetectorRecipe:
 
     def loss_spec(self) -> Any:
         return from_plain(find_family(self.family).loss_spec, self.loss, "loss")
-
-
-def find_recipe(name_or_path: str) -> Path:
-    """A recipe's file: a path, or the name of one that comes with the package."""
-    return find_file(name_or_path, Path(__file__).parent / "recipes")

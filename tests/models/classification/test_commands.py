@@ -9,7 +9,8 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from models.classification import load_classifier
-from models.classification.recipe import ClassifierRecipe, find_recipe
+from models.classification.recipe import ClassifierRecipe
+from models.classification.training import CLASSIFIER
 from models.commands import evaluate, train
 from models.training.plain import RecipeError, from_plain, to_plain
 from tests.models.classification.stripes import NAMES, striped_recipe, write_striped_folder
@@ -102,11 +103,10 @@ def test_a_folder_without_a_checkpoint_is_explained(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tabletop", "finetune", "tiny"])
 def test_shipped_recipes_are_valid(name: str) -> None:
-    data = yaml.safe_load(find_recipe(name).read_text())
-    recipe = from_plain(ClassifierRecipe, data)
+    recipe = CLASSIFIER.read(name)
     assert from_plain(ClassifierRecipe, to_plain(recipe)) == recipe
 
 
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(RecipeError, match="no recipe 'x'"):
-        find_recipe("x")
+        CLASSIFIER.read("x")

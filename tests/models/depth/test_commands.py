@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 
 from models.commands import evaluate, train
 from models.depth import load_depth
-from models.depth.recipe import DepthRecipe, find_recipe
+from models.depth.recipe import DepthRecipe
+from models.depth.training import DEPTH
 from models.training.plain import RecipeError, from_plain, to_plain
 from tests.models.depth.floors import BASELINE_M, FOCAL_PX, floor_arrays, floor_recipe
 
@@ -74,12 +75,12 @@ def test_a_folder_without_a_checkpoint_is_explained(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "is no checkpoint" in result.output
 
 
-@pytest.mark.parametrize("name", sorted(p.stem for p in find_recipe("tiny").parent.glob("*.yaml")))
+@pytest.mark.parametrize("name", sorted(p.stem for p in DEPTH.recipes.glob("*.yaml")))
 def test_shipped_recipes_are_valid(name: str) -> None:
-    recipe = from_plain(DepthRecipe, yaml.safe_load(find_recipe(name).read_text()))
+    recipe = DEPTH.read(name)
     assert from_plain(DepthRecipe, to_plain(recipe)) == recipe
 
 
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(RecipeError, match="no recipe 'x'; those that come with the package are"):
-        find_recipe("x")
+        DEPTH.read("x")

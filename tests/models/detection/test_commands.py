@@ -11,7 +11,8 @@ from typer.testing import CliRunner
 from models.commands import evaluate, train
 from models.data.world import SHAPES
 from models.detection import load_detector
-from models.detection.recipe import DetectorRecipe, find_recipe
+from models.detection.recipe import DetectorRecipe
+from models.detection.training import DETECTOR
 from models.training.plain import RecipeError, from_plain, to_plain
 from tests.models.detection.rectangles import NAMES, plain_recipe, rectangle_arrays
 
@@ -113,16 +114,15 @@ def test_a_folder_without_a_checkpoint_is_explained(tmp_path: Path) -> None:
     assert result.exit_code == 2 and "is no checkpoint" in result.output
 
 
-SHIPPED = sorted(path.stem for path in find_recipe("tiny").parent.glob("*.yaml"))
+SHIPPED = sorted(path.stem for path in DETECTOR.recipes.glob("*.yaml"))
 
 
 @pytest.mark.parametrize("name", SHIPPED)
 def test_shipped_recipes_are_valid(name: str) -> None:
-    data = yaml.safe_load(find_recipe(name).read_text())
-    recipe = from_plain(DetectorRecipe, data)
+    recipe = DETECTOR.read(name)
     assert from_plain(DetectorRecipe, to_plain(recipe)) == recipe
 
 
 def test_an_unknown_recipe_is_named() -> None:
     with pytest.raises(RecipeError, match="no recipe 'x'; those that come with the package are"):
-        find_recipe("x")
+        DETECTOR.read("x")

@@ -5,10 +5,10 @@ from typing import Any
 
 import pytest
 
-from models.detection.recipe import DetectorRecipe, find_recipe
+from models.detection.recipe import DetectorRecipe
 from models.detection.task import DetectionTask
+from models.detection.training import DETECTOR
 from models.training.plain import from_plain
-from models.training.recipe import read_recipe
 from models.training.trainer import Trainer
 from tests.models.detection.rectangles import SIZE, plain_recipe, rectangle_scenes
 
@@ -77,7 +77,7 @@ def test_detr_learns_a_few_images_by_heart(tmp_path: Path) -> None:
 
 @pytest.mark.parametrize("name", ["tabletop-fasterrcnn", "tabletop-detr"])
 def test_shipped_recipes_describe_a_network(name: str) -> None:
-    recipe = from_plain(DetectorRecipe, read_recipe(find_recipe(name)))
+    recipe = DETECTOR.read(name)
     assert recipe.name == name
     spec = recipe.spec(("ball", "cube"))
     assert all(side % 32 == 0 for side in spec.input_size)
