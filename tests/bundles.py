@@ -5,8 +5,6 @@ B batch, C classes, H W pixels.
 
 from __future__ import annotations
 
-import datetime as dt
-import tempfile
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from types import MappingProxyType
@@ -15,22 +13,10 @@ from typing import Literal
 import numpy as np
 import numpy.typing as npt
 import onnx
-from onnx import TensorProto, helper, numpy_helper
+from onnx import TensorProto, helper
 
-from service.bundle import (
-    Bundle,
-    Fit,
-    Graph,
-    Label,
-    Manifest,
-    Parity,
-    Provenance,
-    Tensors,
-    TensorSpec,
-    save_golden,
-    write_bundle,
-)
-from service.bundle.manifest import FileDigest
+from service.bundle import Bundle, Fit, Label, Manifest, Tensors, TensorSpec
+from tests.graphs import PROVENANCE, TO_COME, graph_of, onnx_of, write_made
 
 Floats = npt.NDArray[np.float32]
 
@@ -49,7 +35,6 @@ SHARPNESS = 8.0
 """The logit is -SHARPNESS times the squared distance to the class's colour, RGB in [0, 1]."""
 NEAR = 64.0
 """How far each channel of a pixel may be from the tiny detector's colour."""
-TOLERANCE = 1e-5
 
 
 def write_tiny_classifier(
@@ -75,7 +60,7 @@ def write_tiny_classifier(
     bias = (-SHARPNESS * (colours**2).sum(axis=1)).astype(np.float32)  # [C]
     image = TensorSpec(name="image", dtype="uint8", shape=("batch", size_px, size_px, 3))
     answer = TensorSpec(name="probabilities", dtype="float32", shape=("batch", len(labels)))
-    model = _model(
+    model = onnx_of(
         [
             helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
             helper.make_node("ReduceMean", ["pixels", "axes"], ["mean"], keepdims=0),
@@ -92,11 +77,11 @@ def write_tiny_classifier(
         weight=weight,
         bias=bias,
     )
-    images = _pictures(size_px, colours)
+    images = pictures(size_px, colours)
     logits = images.mean(axis=(1, 2), dtype=np.float64) / 255 @ weight + bias  # [B, C]
     odds = np.exp(logits - logits.max(axis=1, keepdims=True))
     probabilities = (odds / odds.sum(axis=1, keepdims=True)).astype(np.float32)
-    return _write(
+    return write_made(
         repository,
         Manifest(
             name=name,
@@ -108,13 +93,13 @@ def write_tiny_classifier(
                 for label in labels
             ),
             fit=Fit(mode="stretch", height=size_px, width=size_px),
-            graphs={"classify": _graph("classify.onnx", [image], [answer], max_batch)},
-            files={"classify.onnx": _TO_COME, "golden.npz": _TO_COME},
+            graphs={"classify": graph_of("classify.onnx", [image], [answer], max_batch)},
+            files={"classify.onnx": TO_COME, "golden.npz": TO_COME},
             defaults={"top_k": min(5, len(labels))},
-            provenance=_PROVENANCE,
+            provenance=PROVENANCE,
             licence="Apache-2.0",
         ),
-        model,
+        {"classify": model},
         {"classify": ({"image": images}, {"probabilities": probabilities})},
     )
 
@@ -153,7 +138,7 @@ def write_tiny_detector(
         TensorSpec(name="labels", dtype="int32", shape=("batch", most)),
         TensorSpec(name="count", dtype="int32", shape=("batch", 1)),
     ]
-    model = _model(
+    model = onnx_of(
         [
             helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
             helper.make_node("Unsqueeze", ["pixels", "axis_1"], ["one_row"]),
@@ -216,7 +201,7 @@ def write_tiny_detector(
         "iou_threshold": np.linspace(0.3, 0.7, len(images), dtype=np.float32)[:, None],
     }
     given = {t.name: given[t.name] for t in (image, *thresholds)}
-    return _write(
+    return write_made(
         repository,
         Manifest(
             name=name,
@@ -225,13 +210,13 @@ def write_tiny_detector(
             summary="Boxes what has the colour of a label",
             labels=tuple(Label(name=label) for label in labels),
             fit=Fit(mode="letterbox", height=size_px, width=size_px),
-            graphs={"detect": _graph("detect.onnx", [image, *thresholds], answers, max_batch)},
-            files={"detect.onnx": _TO_COME, "golden.npz": _TO_COME},
+            graphs={"detect": graph_of("detect.onnx", [image, *thresholds], answers, max_batch)},
+            files={"detect.onnx": TO_COME, "golden.npz": TO_COME},
             defaults=dict(defaults),
-            provenance=_PROVENANCE,
+            provenance=PROVENANCE,
             licence="Apache-2.0",
         ),
-        model,
+        {"detect": model},
         {"detect": (given, _find(colours, most, **given))},
     )
 
@@ -339,7 +324,7 @@ def write_tiny_depth(
     image = TensorSpec(name="image", dtype="uint8", shape=("batch", size_px, size_px, 3))
     answer = TensorSpec(name="depth", dtype="float32", shape=("batch", size_px, size_px))
     slope = np.linspace(1, 3 if lopsided else 1, size_px, dtype=np.float32)  # [W]
-    model = _model(
+    model = onnx_of(
         [
             helper.make_node("Cast", ["image"], ["pixels"], to=TensorProto.FLOAT),
             helper.make_node("ReduceMean", ["pixels", "last"], ["grey"], keepdims=0),
@@ -354,9 +339,9 @@ def write_tiny_depth(
         one=np.array(1, np.float32),
         slope=slope,
     )
-    images = _pictures(size_px, np.array([COLOURS["black"], COLOURS["white"]], np.float32) / 255)
+    images = pictures(size_px, np.array([COLOURS["black"], COLOURS["white"]], np.float32) / 255)
     depth = ((1 + images.mean(-1) / 255) * slope).astype(np.float32)
-    return _write(
+    return write_made(
         repository,
         Manifest(
             name=name,
@@ -364,13 +349,13 @@ def write_tiny_depth(
             task="depth",
             summary="Takes brightness for distance",
             fit=Fit(mode=mode, height=size_px, width=size_px),
-            graphs={"depth": _graph("depth.onnx", [image], [answer], max_batch)},
-            files={"depth.onnx": _TO_COME, "golden.npz": _TO_COME},
+            graphs={"depth": graph_of("depth.onnx", [image], [answer], max_batch)},
+            files={"depth.onnx": TO_COME, "golden.npz": TO_COME},
             defaults=dict(defaults),
-            provenance=_PROVENANCE,
+            provenance=PROVENANCE,
             licence="Apache-2.0",
         ),
-        model,
+        {"depth": model},
         {"depth": ({"image": images}, {"depth": depth})},
     )
 
@@ -389,7 +374,7 @@ def write_iterative(
     state = TensorSpec(name="state", dtype="float32", shape=("batch", 4))
     gain = TensorSpec(name="gain", dtype="float32", shape=("batch", 1))
     answer = TensorSpec(name="next_state", dtype="float32", shape=("batch", 4))
-    model = _model(
+    model = onnx_of(
         [
             helper.make_node("Mul", ["state", "gain"], ["scaled"]),
             helper.make_node("Add", ["scaled", "one"], ["next_state"]),
@@ -400,19 +385,19 @@ def write_iterative(
     )
     states = np.arange(12, dtype=np.float32).reshape(3, 4)
     gains = np.array([[0.0], [0.5], [-2.0]], np.float32)
-    return _write(
+    return write_made(
         repository,
         Manifest(
             name=name,
             version=version,
             task="iterate",
             summary="One step of an affine recurrence",
-            graphs={"step": _graph("step.onnx", [state, gain], [answer], max_batch)},
-            files={"step.onnx": _TO_COME, "golden.npz": _TO_COME},
-            provenance=_PROVENANCE,
+            graphs={"step": graph_of("step.onnx", [state, gain], [answer], max_batch)},
+            files={"step.onnx": TO_COME, "golden.npz": TO_COME},
+            provenance=PROVENANCE,
             licence="Apache-2.0",
         ),
-        model,
+        {"step": model},
         {"step": ({"state": states, "gain": gains}, {"next_state": states * gains + 1})},
     )
 
@@ -445,71 +430,8 @@ def _slow_down(given: str, answer: str, matmuls: int) -> list[onnx.NodeProto]:
     ]
 
 
-_PROVENANCE = Provenance(command="tests/bundles.py", created=dt.datetime(2025, 1, 1, tzinfo=dt.UTC))
-# write_bundle puts the true digests in their place.
-_TO_COME = FileDigest(sha256="0" * 64, size_bytes=0)
-
-
-def _graph(file: str, inputs: list[TensorSpec], outputs: list[TensorSpec], max_batch: int) -> Graph:
-    return Graph(
-        file=file,
-        precision="fp32",
-        inputs=tuple(inputs),
-        outputs=tuple(outputs),
-        max_batch=max_batch,
-        golden_tolerance=TOLERANCE,
-        parity=tuple(
-            Parity(batch=3, output=output.name, max_abs=0.0, tolerance=TOLERANCE)
-            for output in outputs
-        ),
-    )
-
-
-def _model(
-    nodes: list[onnx.NodeProto],
-    inputs: list[TensorSpec],
-    outputs: list[TensorSpec],
-    **constants: npt.NDArray[np.generic],
-) -> onnx.ModelProto:
-    graph = helper.make_graph(
-        nodes,
-        "tiny",
-        [_value_info(spec) for spec in inputs],
-        [_value_info(spec) for spec in outputs],
-        [numpy_helper.from_array(value, name) for name, value in constants.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.checker.check_model(model, full_check=True)
-    return model
-
-
-def _value_info(spec: TensorSpec) -> onnx.ValueInfoProto:
-    kinds = {
-        "uint8": TensorProto.UINT8,
-        "int32": TensorProto.INT32,
-        "float32": TensorProto.FLOAT,
-    }
-    return helper.make_tensor_value_info(spec.name, kinds[spec.dtype], spec.shape)
-
-
-def _pictures(size_px: int, colours: Floats) -> npt.NDArray[np.uint8]:
+def pictures(size_px: int, colours: Floats) -> npt.NDArray[np.uint8]:
     """One plain image of every colour and one of noise, uint8 [C + 1, H, W, 3]."""
     plain = np.round(colours * 255).astype(np.uint8)[:, None, None, :]
     noise = np.random.default_rng(0).integers(0, 256, (1, size_px, size_px, 3), np.uint8)
     return np.concatenate([np.broadcast_to(plain, (len(colours), *noise.shape[1:])), noise])
-
-
-def _write(
-    repository: Path,
-    manifest: Manifest,
-    model: onnx.ModelProto,
-    golden: Mapping[str, tuple[Tensors, Tensors]],
-) -> Bundle:
-    (graph,) = manifest.graphs.values()
-    with tempfile.TemporaryDirectory() as made:
-        onnx_path, golden_path = Path(made, graph.file), Path(made, manifest.golden)
-        onnx_path.write_bytes(model.SerializeToString(deterministic=True))
-        save_golden(golden_path, golden)
-        return write_bundle(
-            repository, manifest, {graph.file: onnx_path, manifest.golden: golden_path}
-        )

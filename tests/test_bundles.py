@@ -7,11 +7,12 @@ import pytest
 from service.bundle import Bundle, Tensors, check_golden
 from tests.bundles import (
     COLOURS,
-    TOLERANCE,
     write_iterative,
     write_tiny_classifier,
     write_tiny_depth,
 )
+from tests.graphs import TOLERANCE
+from tests.towers import write_tiny_clip
 
 
 def run(bundle: Bundle, role: str, inputs: Tensors) -> Tensors:
@@ -20,7 +21,9 @@ def run(bundle: Bundle, role: str, inputs: Tensors) -> Tensors:
     return dict(zip(names, session.run(names, inputs), strict=True))
 
 
-@pytest.mark.parametrize("write", [write_tiny_classifier, write_tiny_depth, write_iterative])
+@pytest.mark.parametrize(
+    "write", [write_tiny_classifier, write_tiny_depth, write_tiny_clip, write_iterative]
+)
 def test_the_engine_agrees_with_the_arithmetic(write, tmp_path: Path):
     bundle = write(tmp_path, name="mine", version=3)
     assert bundle.manifest.ref == "mine:3"

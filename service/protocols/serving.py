@@ -17,6 +17,7 @@ from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.telemetry.traces import Tracer
+from service.text import TextCache
 
 MAX_DEADLINE_MS = 3_600_000
 WATCH_AFTER_S = 0.05
@@ -32,11 +33,13 @@ class Serving:
     tracer: Tracer
     draining: bool = False
     limits: ImageLimits = field(init=False)
+    texts: TextCache = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = ImageLimits(
             max_bytes=self.settings.max_image_bytes, max_pixels=self.settings.max_image_pixels
         )
+        self.texts = TextCache(self.settings.text_cache_bytes)
 
 
 def deadline_of(arrived: float, header: bytes | None, default_ms: int) -> float:
