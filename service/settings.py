@@ -25,6 +25,8 @@ class Settings(BaseSettings):
     # Where it listens
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    grpc_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where the Open Inference Protocol is spoken over gRPC too; nowhere without it."""
 
     # What it serves
     repositories: tuple[str, ...] = (str(STARTER_PACK),)
@@ -48,6 +50,14 @@ class Settings(BaseSettings):
     max_image_pixels: int = Field(default=64_000_000, ge=1)
     max_images: int = Field(default=64, ge=1)
     """Images in one request."""
+    max_texts: int = Field(default=1024, ge=1)
+    """Texts in one request; for zero-shot classification, labels times templates."""
+    max_text_chars: int = Field(default=4096, ge=1)
+    """Letters of one text. A model reads fewer, and its tokenizer cuts off what is too much."""
+
+    # What it remembers
+    text_cache_bytes: int = Field(default=64 << 20, ge=0)
+    """Outputs of text graphs that are kept, since the same texts come again and again."""
 
     # How it stops
     drain_notice_s: float = Field(default=0.0, ge=0.0)
