@@ -1,0 +1,100 @@
+"""The images that a segmenter's recipe asks for, and the batches that training draws from them."""
+
+from pathlib import Path
+
+import torch
+from torch import Tensor
+
+from models.data.panoptic import ArraySegments, SegmentedImages
+from models.detection.augment import AugmentSpec, augment_pixels, draw_mirrored, draw_windows
+from models.detection.spec import Fit
+from models.detection.windows import fit_windows
+from models.segmentation.recipe import DataSpec, WorldData
+from models.training.sampling import ShuffledEpochs, mix_seed
+from models.training.task import Share
+
+
+def open_segmented_images(
+    spec: DataSpec, split: str, *, names: tuple[str, ...] | None = None, progress: bool = False
+) -> SegmentedImages:
+    """One split: `train`, `val` or `test`. `names` number the categories of other formats."""
+    assert spec.world is not None
+    return _open_world(spec.world, split, progress)
+
+
+def _open_world(spec: WorldData, split: str, progress: bool) -> ArraySegments:
+    from models.data.world import CLASS_NAMES, STUFF, SceneSpec, WorldSpec, open_world
+
+    count = {"train": spec.train, "val": spec.val, "test": spec.test}[split]
+    world = open_world(
+        WorldSpec(
+            SceneSpec(max_objects=spec.objects),
+            count,
+            size_px=spec.size_px,
+            split=split,
+            seed=spec.seed,
+            supersample=spec.train_supersample if split == "train" else spec.supersample,
+            truths=("boxes", "classes", "instances"),
+        ),
+        Path(spec.root).expanduser() if spec.root else None,
+        workers=spec.workers,
+        progress=progress,
+    )
+    description = (
+        f"tabletop world, {split} split of seed {spec.seed}, {count} scenes of 1 to "
+        f"{spec.objects} objects at {spec.size_px} px"
+    )
+    return ArraySegments(
+        world.array("image"),
+        world.array("instances"),
+        world.array("classes"),
+        CLASS_NAMES,
+        [name not in STUFF for name in CLASS_NAMES],
+        description,
+    )
+
+
+class SegmentationBatches:
+    """Shuffled and augmented batches, addressed by step."""
+
+    def __init__(
+        self,
+        images: SegmentedImages,
+        *,
+        sizes: tuple[tuple[int, int], ...],
+        fit: Fit,
+        batch_size: int,
+        augment: AugmentSpec,
+        seed: int,
+    ) -> None:
+        self._images = images
+        self._sizes = sizes
+        self._fit = fit
+        self._batch_size = batch_size
+        self._augment = augment
+        self._seed = seed
+        self._epochs = ShuffledEpochs(len(images), seed)
+
+    def __len__(self) -> int:
+        return len(self._images)
+
+    @property
+    def description(self) -> str:
+        return self._images.description
+
+    def batch(self, step: int, share: Share) -> dict[str, Tensor]:
+        """`image` uint8 [B, H, W, 3], `numbers` int16 [B, H, W], `labels` int64 [B, K]."""
+        # 1 and 2 keep these seeds apart from the epochs' (seed, epoch).
+        choice = mix_seed(self._seed, step, 2) % len(self._sizes)
+        size = self._sizes[choice]  # the same for every share
+        generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
+        indices = self._epochs.take(step * self._batch_size, self._batch_size)
+        indices = indices[share.of(self._batch_size)]
+        seen = fit_windows(self._images.sizes_px(indices), size, self._fit)
+        windows = draw_windows(self._augment, seen, generator)
+        mirrored = draw_mirrored(self._augment, len(indices), generator)
+        segments = self._images.segments(indices, size, windows)
+        numbers = segments.numbers.flip(2).where(mirrored[:, None, None], segments.numbers)
+        images = self._images.read(indices, size, windows)
+        pixels = augment_pixels(self._augment, images, mirrored, generator)
+        return {"image": pixels, "numbers": numbers, "labels": segments.labels}
