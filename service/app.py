@@ -20,8 +20,9 @@ from service.bundle import open_repository
 from service.engine.device import Device
 from service.errors import PanoptesError
 from service.protocols.envelope import Envelope
-from service.protocols.health import health_router
+from service.protocols.health import Readiness, health_router
 from service.protocols.models import models_router
+from service.protocols.oip import oip_router
 from service.protocols.problems import plain_problem, problem_of, problem_response
 from service.protocols.rest import add_task
 from service.protocols.serving import Serving
@@ -55,10 +56,12 @@ def create_app(settings: Settings | None = None) -> Application:
         docs_url=None,
         redoc_url=None,
     )
-    api.state.serving = serving
+    readiness = Readiness(serving)
+    api.state.serving, api.state.readiness = serving, readiness
     direct = {f"/{task.name}": add_task(api.router, task, serving) for task in IMAGE_TASKS}
     api.include_router(models_router(serving))
-    api.include_router(health_router(serving))
+    api.include_router(health_router(serving, readiness))
+    api.include_router(oip_router(serving, readiness))
     _add_page(api)
     api.add_exception_handler(PanoptesError, _on_error)
     api.add_exception_handler(HTTPException, _on_http_error)
@@ -98,13 +101,33 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # In the background: /livez and /models answer while models load.
     loading = asyncio.create_task(serving.registry.rescan())
     try:
-        yield
+        async with _grpc(app):
+            yield
     finally:
         loading.cancel()
         with contextlib.suppress(asyncio.CancelledError):
             await loading
         await asyncio.to_thread(serving.device.stop, drain_s=serving.settings.drain_s)
         serving.tracer.close()
+
+
+@contextlib.asynccontextmanager
+async def _grpc(app: FastAPI) -> AsyncIterator[None]:
+    """gRPC beside HTTP, where a port is set for it."""
+    serving: Serving = app.state.serving
+    if (port := serving.settings.grpc_port) is None:
+        yield
+        return
+    try:
+        from service.protocols.oip.grpc_server import GrpcServer
+    except ImportError as error:
+        raise RuntimeError("gRPC needs: pip install 'panoptes[grpc]'") from error
+    server = app.state.grpc = GrpcServer(serving, app.state.readiness)
+    await server.start(serving.settings.host, port)
+    try:
+        yield
+    finally:
+        await server.stop(serving.settings.drain_s)
 
 
 def _gauges(device: Device) -> dict[str, LaneGauges]:

@@ -55,9 +55,8 @@ class Readiness:
         return None
 
 
-def health_router(serving: Serving) -> APIRouter:
+def health_router(serving: Serving, readiness: Readiness) -> APIRouter:
     router = APIRouter(tags=["health"])
-    readiness = Readiness(serving)
 
     @router.get("/livez", summary="The process answers")
     async def livez() -> dict[str, str]:
