@@ -9,6 +9,8 @@ from typing import Literal
 from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
+from service.access.keys import KeySpec
+
 STARTER_PACK = Path(__file__).parent / "starter"
 
 
@@ -27,6 +29,18 @@ class Settings(BaseSettings):
     port: int = Field(default=8000, ge=0, le=65535)
     grpc_port: int | None = Field(default=None, ge=0, le=65535)
     """Where the Open Inference Protocol is spoken over gRPC too; nowhere without it."""
+    admin_port: int | None = Field(default=None, ge=0, le=65535)
+    """Where /metrics and POST /models/… are, and then nowhere else; without it beside the rest."""
+    admin_host: str | None = None
+    """Address of that port; that of the other if not set."""
+
+    # Who may ask
+    api_keys: dict[str, KeySpec] = {}
+    """Keys by name, hashed. With any, here or in the file, everyone needs one."""
+    api_keys_file: Path | None = None
+    """A TOML file of the same, made with `panoptes keys new`; read again on SIGHUP."""
+    cors_origins: tuple[str, ...] = ()
+    """Pages of other servers that may call this one, such as ["https://example.org"]."""
 
     # What it serves
     repositories: tuple[str, ...] = (str(STARTER_PACK),)
@@ -54,6 +68,10 @@ class Settings(BaseSettings):
     """Texts in one request; for zero-shot classification, labels times templates."""
     max_text_chars: int = Field(default=4096, ge=1)
     """Letters of one text. A model reads fewer, and its tokenizer cuts off what is too much."""
+    max_steps: int = Field(default=150, ge=1)
+    """Of one picture that is painted. A model may set a lower bound."""
+    max_generated_images: int = Field(default=16, ge=1)
+    """Pictures of one prompt."""
 
     # What it remembers
     text_cache_bytes: int = Field(default=64 << 20, ge=0)

@@ -6,7 +6,7 @@ import asyncio
 import math
 import threading
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 from service.engine.forecast import Stage
 from service.engine.job import Job
@@ -14,6 +14,10 @@ from service.engine.lane import Lane
 from service.engine.observer import Observer, Silent
 from service.engine.scheduler import Clock, Scheduler
 from service.engine.worker import Worker
+
+
+def _unheard() -> None:
+    """The null listener."""
 
 
 class Device:
@@ -71,6 +75,7 @@ class Device:
         *,
         then: Sequence[Stage] = (),
         admitted: bool = False,
+        on_admitted: Callable[[], None] = _unheard,
     ) -> Sequence[Job]:
         """Submit jobs together and wait until each is settled; look at `job.outcome()` then.
 
@@ -95,6 +100,7 @@ class Device:
         for job in jobs:
             job.on_done = on_done
         self.scheduler.submit(lane, jobs, then=then, admitted=admitted)
+        on_admitted()
         timers = self._deadline_timers(loop, lane, jobs)
         try:
             await everyone

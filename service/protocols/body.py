@@ -1,17 +1,18 @@
-"""The images and options that a body carries: raw bytes, multipart, or JSON with base64."""
+"""What a body carries, images, texts and options: raw bytes, multipart, or JSON with base64."""
 
 from __future__ import annotations
 
 import asyncio
 import base64
 import binascii
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
 import orjson
 from python_multipart.exceptions import FormParserError
 from python_multipart.multipart import MultipartParser, parse_options_header
+from starlette.datastructures import QueryParams
 from starlette.types import Receive
 
 from service.errors import (
@@ -30,32 +31,68 @@ MAX_OPTION_BYTES = 64 << 10
 _RAW = ("image/", "application/octet-stream", "application/x-www-form-urlencoded")
 
 
+_IMAGES, _TEXTS = ("image", "images"), ("text", "texts")
+
+
 @dataclass(slots=True)
 class Body:
-    images: list[bytes] = field(default_factory=list)
+    inputs: list[bytes | str] = field(default_factory=list)
+    """Images, and texts where they are asked for, in the order sent."""
     options: dict[str, Any] = field(default_factory=dict)
+
+    @property
+    def images(self) -> list[bytes]:
+        return [each for each in self.inputs if isinstance(each, bytes)]
+
+    @property
+    def texts(self) -> list[str]:
+        return [each for each in self.inputs if isinstance(each, str)]
 
 
 async def read_images(
     receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int, max_images: int
 ) -> Body:
     """The whole body, never more than `max_bytes` of it; at least one image."""
+    body = await read_inputs(receive, headers, max_bytes=max_bytes, with_texts=False)
+    if not any(body.inputs):
+        raise BadImageError("there is no image in the request")
+    if len(body.inputs) > max_images:
+        raise _too_many(len(body.inputs), "images", max_images)
+    return body
+
+
+async def read_inputs(
+    receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int, with_texts: bool = True
+) -> Body:
+    """The whole body, never more than `max_bytes` of it; without texts, `text` is an option."""
     data = await read_bytes(receive, headers, max_bytes=max_bytes)
     kind = headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
     essence = kind.split(";", 1)[0].strip().lower()
     if essence.startswith(_RAW):
-        body = Body([data])
-    elif len(data) <= INLINE_BYTES:
-        body = _take_apart(data, essence, kind)
-    else:
-        body = await asyncio.to_thread(_take_apart, data, essence, kind)
-    if not any(body.images):
-        raise BadImageError("there is no image in the request")
-    if len(body.images) > max_images:
-        raise PayloadTooLargeError(
-            f"{len(body.images)} images in one request; at most {max_images} are accepted"
-        )
-    return body
+        return Body([data])
+    if len(data) <= INLINE_BYTES:
+        return _take_apart(data, essence, kind, with_texts)
+    return await asyncio.to_thread(_take_apart, data, essence, kind, with_texts)
+
+
+def check_counts(
+    inputs: Sequence[bytes | str], *, max_images: int, max_texts: int, max_text_chars: int
+) -> None:
+    """PayloadTooLargeError where there is more of anything than a request may have."""
+    texts = [each for each in inputs if isinstance(each, str)]
+    if len(inputs) - len(texts) > max_images:
+        raise _too_many(len(inputs) - len(texts), "images", max_images)
+    if len(texts) > max_texts:
+        raise _too_many(len(texts), "texts", max_texts)
+    for place, text in enumerate(texts):
+        if len(text) > max_text_chars:
+            raise PayloadTooLargeError(
+                f"text {place} has {len(text)} letters; at most {max_text_chars} are accepted"
+            )
+
+
+def _too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
+    return PayloadTooLargeError(f"{count} {what} in one request; at most {most} are accepted")
 
 
 async def read_bytes(receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int) -> bytes:
@@ -76,22 +113,30 @@ async def read_bytes(receive: Receive, headers: Mapping[bytes, bytes], *, max_by
             return chunks[0] if len(chunks) == 1 else b"".join(chunks)
 
 
-def _take_apart(data: bytes, essence: str, kind: str) -> Body:
+def options_in_query(query: bytes) -> dict[str, Any]:
+    """Each parameter's value; of one that is repeated, all of them."""
+    params = QueryParams(query)
+    return {
+        name: values[0] if len(values := params.getlist(name)) == 1 else values for name in params
+    }
+
+
+def _take_apart(data: bytes, essence: str, kind: str, with_texts: bool) -> Body:
     if essence == "multipart/form-data":
-        return _from_multipart(data, kind)
+        return _from_multipart(data, kind, with_texts)
     if essence == "application/json":
-        return _from_json(data)
+        return _from_json(data, with_texts)
     raise UnsupportedMediaError(
         f"{essence} is not read here; send the image's bytes, multipart/form-data, or JSON"
     )
 
 
-def _from_multipart(data: bytes, kind: str) -> Body:
-    """File parts are images, whatever their name; the other parts are options."""
+def _from_multipart(data: bytes, kind: str, with_texts: bool) -> Body:
+    """File parts are images, whatever their name; the other parts are texts or options."""
     boundary = parse_options_header(kind)[1].get(b"boundary")
     if not boundary:
         raise RequestError("multipart/form-data without a boundary")
-    parts = _Parts()
+    parts = _Parts(with_texts)
     parser = MultipartParser(boundary, callbacks=parts.callbacks())  # type: ignore[arg-type]
     try:
         parser.write(data)
@@ -106,8 +151,9 @@ def _from_multipart(data: bytes, kind: str) -> Body:
 class _Parts:
     """Collects what the parser calls out."""
 
-    def __init__(self) -> None:
+    def __init__(self, with_texts: bool) -> None:
         self.body = Body()
+        self._texts = _TEXTS if with_texts else ()
         self.complete = False
         self._headers: dict[bytes, bytes] = {}
         self._field = self._value = b""
@@ -144,10 +190,12 @@ class _Parts:
         disposition = parse_options_header(self._headers.get(b"content-disposition"))[1]
         name = disposition.get(b"name", b"").decode("utf-8", "replace")
         content = self._pieces[0] if len(self._pieces) == 1 else b"".join(self._pieces)
-        if b"filename" in disposition or name in ("image", "images"):
-            self.body.images.append(content)
+        if b"filename" in disposition or name in _IMAGES:
+            self.body.inputs.append(content)
         elif len(content) > MAX_OPTION_BYTES:
-            raise PayloadTooLargeError(f"the option {name!r} has {len(content)} bytes")
+            raise PayloadTooLargeError(f"the field {name!r} has {len(content)} bytes")
+        elif name in self._texts:
+            self.body.inputs.append(content.decode("utf-8", "replace"))
         else:
             self._add_option(name, content.decode("utf-8", "replace"))
 
@@ -165,20 +213,39 @@ class _Parts:
         self.complete = True
 
 
-def _from_json(data: bytes) -> Body:
-    """`image` (one) or `images` (many), base64 with or without a data: prefix; options beside."""
+def _from_json(data: bytes, with_texts: bool) -> Body:
+    """`image` (one) or `images` (many), base64 with or without a data: prefix; `text` and `texts`
+    as they are; options beside."""
+    body = Body()
+    for name, value in json_object(data).items():
+        one_or_many = [] if value is None else value if isinstance(value, list) else [value]
+        if name in _IMAGES:
+            body.inputs += [image_of_text(each) for each in one_or_many]
+        elif name in _TEXTS and with_texts:
+            body.inputs += [_text(each) for each in one_or_many]
+        else:
+            body.options[name] = value
+    return body
+
+
+def json_object(data: bytes) -> dict[str, Any]:
     try:
         document = orjson.loads(data)
     except orjson.JSONDecodeError as error:
         raise RequestError(f"the JSON body is malformed: {error}") from None
     if not isinstance(document, dict):
         raise RequestError("the JSON body must be an object")
-    one, many = document.pop("image", None), document.pop("images", [])
-    texts = [*([] if one is None else [one]), *(many if isinstance(many, list) else [many])]
-    return Body([_from_base64(text) for text in texts], document)
+    return document
 
 
-def _from_base64(text: object) -> bytes:
+def _text(value: object) -> str:
+    if not isinstance(value, str):
+        raise RequestError("a text in JSON is a string")
+    return value
+
+
+def image_of_text(text: object) -> bytes:
+    """An image's bytes of base64, with or without a data: prefix."""
     if not isinstance(text, str):
         raise RequestError("an image in JSON is a base64 string")
     if text.startswith("data:"):

@@ -5,25 +5,26 @@ from __future__ import annotations
 import functools
 import time
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
 
 import orjson
 from fastapi import APIRouter, Query
-from fastapi.routing import APIRoute
 from pydantic import BaseModel, Field, ValidationError, create_model
-from starlette.datastructures import QueryParams
 from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine.job import Job, Timing
+from service.engine.model import Model
 from service.errors import NotAcceptableError, PanoptesError
-from service.protocols.body import read_images
+from service.protocols.body import options_in_query, read_images
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
-from service.protocols.serving import Serving, deadline_of, run_while_connected
-from service.tasks.form import JSON
+from service.protocols.route import posts_to
+from service.protocols.serving import Serving, run_while_connected
+from service.tasks.form import JSON, Form
 from service.tasks.task import ImageCall, ImageOptions, ImageTask
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
@@ -38,13 +39,6 @@ class FailedImage(BaseModel):
 def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> ASGIApp:
     """POST /<task>, documented by the task's own types and answered by the endpoint returned."""
     endpoint = TaskEndpoint(task, serving)
-
-    class Route(APIRoute):
-        async def handle(self, scope: Scope, receive: Receive, send: Send) -> None:
-            if scope["method"] == "POST":
-                await endpoint(scope, receive, send)
-            else:
-                await super().handle(scope, receive, send)
 
     async def documented(options: Any) -> None:
         """Never called: its signature is the documentation."""
@@ -62,9 +56,24 @@ def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> 
         response_model=_answer_model(task),
         responses=_documented_responses(task),
         openapi_extra={"requestBody": _documented_body(task)},
-        route_class_override=Route,
+        route_class_override=posts_to(endpoint),
     )
     return endpoint
+
+
+@dataclass(slots=True)
+class Asked:
+    """A request that was read, and what is told beside its answer."""
+
+    scope: Scope
+    receive: Receive
+    arrived: float
+    headers: Mapping[bytes, bytes]
+    images: Sequence[bytes]
+    options: Any
+    form: Form
+    more: dict[str, str] = field(default_factory=dict)
+    """Headers of the answer."""
 
 
 class TaskEndpoint:
@@ -83,14 +92,14 @@ class TaskEndpoint:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._answer(scope, receive)
+            response = await self._answer(await self._read(scope, receive))
         except PanoptesError as error:
             response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
         await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive) -> Response:
+    async def _read(self, scope: Scope, receive: Receive) -> Asked:
         arrived = time.monotonic()
-        serving, settings = self._serving, self._serving.settings
+        settings = self._serving.settings
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await read_images(
             receive,
@@ -100,16 +109,34 @@ class TaskEndpoint:
         )
         options = self._options(scope["query_string"], body.options)
         form = choose_form(headers.get(b"accept", b""), options.format, self._task.forms)
-        if len(body.images) > 1 and not form.holds_many:
+        images = body.images
+        if len(images) > 1 and not form.holds_many:
             raise NotAcceptableError(
                 f"{form.name} answers for one image; ask for JSON or send them singly"
             )
-        model = serving.registry.find(self._task.name, options.model)
-        default_ms = int(model.bundle.manifest.defaults.get("deadline_ms", settings.deadline_ms))
-        deadline = deadline_of(arrived, headers.get(b"x-deadline-ms"), default_ms)
+        return Asked(scope, receive, arrived, headers, images, options, form)
+
+    async def _answer(self, asked: Asked) -> Response:
+        task = self._task
+        model = self._serving.registry.find(task.name, asked.options.model)
+        deadline = self._serving.deadline(model, asked.arrived, asked.headers)
+        with model.hold():
+            return await self._run(asked, task, model, task.name, deadline)
+
+    async def _run(
+        self,
+        asked: Asked,
+        task: ImageTask[Any, Any],
+        model: Model,
+        role: str,
+        deadline: float,
+        *,
+        admitted: bool = False,
+    ) -> Response:
+        """The images through a graph of the model, which is held meanwhile."""
         jobs = []
-        for image in body.images:
-            call = ImageCall(self._task, model, image, options, form, serving.limits)
+        for image in asked.images:
+            call = ImageCall(task, model, image, asked.options, asked.form, self._serving.limits)
             jobs.append(
                 Job(
                     prepare=call.prepare,
@@ -119,19 +146,19 @@ class TaskEndpoint:
                     deadline=deadline,
                 )
             )
-        with model.hold():
-            lane = model.lanes[self._task.name]
-            await run_while_connected(model.device, lane, jobs, receive)
-        request_id = scope["state"]["request_id"]
+        await run_while_connected(
+            model.device, model.lanes[role], jobs, asked.receive, admitted=admitted
+        )
+        state = asked.scope["state"]
         timings = [job.timing for job in jobs]
-        scope["state"]["timings"] = timings
+        state["timings"] = timings
         more: Mapping[str, str] = _NOTHING
-        if form is JSON:
-            answer = {"model": model.ref, "images": _each_or_raise(jobs, request_id)}
+        if asked.form is JSON:
+            answer = {"model": model.ref, "images": _each_or_raise(jobs, state["request_id"])}
             content = orjson.dumps(answer)
         else:
             parts = [job.outcome() for job in jobs]
-            content, more = self._task.join(form, parts), self._task.headers(form, parts)
+            content, more = task.join(asked.form, parts), task.headers(asked.form, parts)
         return Response(
             content,
             headers={
@@ -139,8 +166,9 @@ class TaskEndpoint:
                 "x-model": model.ref,
                 "x-model-digest": model.bundle.digest,
                 **more,
+                **asked.more,
             },
-            media_type=form.media_type,
+            media_type=asked.form.media_type,
         )
 
     def _options(self, query: bytes, in_body: dict[str, Any]) -> Any:
@@ -149,17 +177,9 @@ class TaskEndpoint:
 
     def _parse(self, query: bytes, in_body: Mapping[str, Any] = _NOTHING) -> Any:
         try:
-            return self.options_type.model_validate({**_by_name(query), **in_body})
+            return self.options_type.model_validate({**options_in_query(query), **in_body})
         except ValidationError as error:
             raise option_error(error) from None
-
-
-def _by_name(query: bytes) -> dict[str, Any]:
-    """Each parameter's value; of one that is repeated, all of them."""
-    params = QueryParams(query)
-    return {
-        name: values[0] if len(values := params.getlist(name)) == 1 else values for name in params
-    }
 
 
 def _each_or_raise(jobs: Sequence[Job], request_id: str) -> list[Any]:

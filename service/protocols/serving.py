@@ -3,21 +3,26 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Sequence
+from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any, TypeVar
 
 from starlette.types import Receive
 
+from service.access import Guard
 from service.engine.device import Device
 from service.engine.job import Job
 from service.engine.lane import Lane
-from service.errors import InvalidOptionError
+from service.engine.model import Model
+from service.errors import ClientGoneError, InvalidOptionError
 from service.imaging import ImageLimits
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
 from service.telemetry.traces import Tracer
 from service.text import TextCache
+
+T = TypeVar("T")
 
 MAX_DEADLINE_MS = 3_600_000
 WATCH_AFTER_S = 0.05
@@ -31,7 +36,10 @@ class Serving:
     registry: Registry
     metrics: Metrics
     tracer: Tracer
+    guard: Guard
     draining: bool = False
+    admin_port: int | None = None
+    """Where alone admin calls are answered, once that port is open."""
     limits: ImageLimits = field(init=False)
     texts: TextCache = field(init=False)
 
@@ -40,6 +48,12 @@ class Serving:
             max_bytes=self.settings.max_image_bytes, max_pixels=self.settings.max_image_pixels
         )
         self.texts = TextCache(self.settings.text_cache_bytes)
+
+    def deadline(self, model: Model, arrived: float, headers: Mapping[bytes, bytes]) -> float:
+        """When the answer is due on the monotonic clock: as the request says, else the bundle,
+        else the settings."""
+        default = model.bundle.manifest.defaults.get("deadline_ms", self.settings.deadline_ms)
+        return deadline_of(arrived, headers.get(b"x-deadline-ms"), int(default))
 
 
 def deadline_of(arrived: float, header: bytes | None, default_ms: int) -> float:
@@ -54,22 +68,42 @@ def deadline_of(arrived: float, header: bytes | None, default_ms: int) -> float:
 
 
 async def run_while_connected(
-    device: Device, lane: Lane, jobs: Sequence[Job], receive: Receive
+    device: Device, lane: Lane, jobs: Sequence[Job], receive: Receive, *, admitted: bool = False
 ) -> None:
     """Run the jobs; a client that goes away takes with it those that have not run."""
     watchers: list[asyncio.Task[None]] = []
 
     async def watch() -> None:
-        while (await receive())["type"] != "http.disconnect":
-            pass
+        await disconnected(receive)
         for job in jobs:
             device.scheduler.cancel(lane, job)
 
     loop = asyncio.get_running_loop()
     later = loop.call_later(WATCH_AFTER_S, lambda: watchers.append(loop.create_task(watch())))
     try:
-        await device.run(lane, jobs)
+        await device.run(lane, jobs, admitted=admitted)
     finally:
         later.cancel()
         for watcher in watchers:
             watcher.cancel()
+
+
+async def while_connected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+    """What the work returns or raises; a client that goes away cancels it."""
+    going = asyncio.ensure_future(work)
+    gone = asyncio.create_task(disconnected(receive))
+    gone.add_done_callback(lambda _: going.cancel())
+    try:
+        await asyncio.wait([going])
+    finally:
+        gone.cancel()
+        going.cancel()
+    if going.cancelled():
+        raise ClientGoneError("the client went away")
+    return going.result()
+
+
+async def disconnected(receive: Receive) -> None:
+    """Ends when the client is gone."""
+    while (await receive())["type"] != "http.disconnect":
+        pass
