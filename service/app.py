@@ -19,7 +19,9 @@ from starlette.types import ASGIApp, Scope
 from service.bundle import open_repository
 from service.engine.device import Device
 from service.errors import PanoptesError
+from service.generation import TASK as GENERATE
 from service.protocols.envelope import Envelope
+from service.protocols.generate import add_generate
 from service.protocols.health import Readiness, health_router
 from service.protocols.models import models_router
 from service.protocols.oip import oip_router
@@ -59,6 +61,7 @@ def create_app(settings: Settings | None = None) -> Application:
     readiness = Readiness(serving)
     api.state.serving, api.state.readiness = serving, readiness
     direct = {f"/{task.name}": add_task(api.router, task, serving) for task in IMAGE_TASKS}
+    direct[f"/{GENERATE}"] = add_generate(api.router, serving)
     api.include_router(models_router(serving))
     api.include_router(health_router(serving, readiness))
     api.include_router(oip_router(serving, readiness))

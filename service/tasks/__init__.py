@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from typing import Any
 
 from service.bundle import BundleError, Manifest
+from service.generation import TASK as GENERATE
+from service.generation import check_generator
 from service.tasks.classify import Classify
 from service.tasks.depth import DepthTask
 from service.tasks.detect import Detect
@@ -12,13 +15,16 @@ from service.tasks.task import ImageTask
 
 IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(), Detect(), DepthTask())
 
-_BY_NAME = {task.name: task for task in IMAGE_TASKS}
+_CHECKS: dict[str, Callable[[Manifest], None]] = {
+    **{task.name: task.check for task in IMAGE_TASKS},
+    GENERATE: check_generator,
+}
 
 
 def check_manifest(manifest: Manifest) -> None:
     """BundleError unless some task can be done with this bundle."""
-    if manifest.task not in _BY_NAME:
+    if manifest.task not in _CHECKS:
         raise BundleError(
-            f"the task {manifest.task!r} is not known here; known: {', '.join(_BY_NAME)}"
+            f"the task {manifest.task!r} is not known here; known: {', '.join(_CHECKS)}"
         )
-    _BY_NAME[manifest.task].check(manifest)
+    _CHECKS[manifest.task](manifest)
