@@ -17,11 +17,19 @@ _BASE = (
 _BLACK: Colour = (0, 0, 0)
 _WHITE: Colour = (255, 255, 255)
 
+_TURNS = ((_WHITE, 0.0), (_WHITE, 0.35), (_BLACK, 0.3), (_WHITE, 0.6), (_BLACK, 0.5))
+
 
 def mix(colour: Colour, other: Colour, share: float) -> Colour:
     """`colour` with a `share` (0 to 1) of `other` in it."""
     red, green, blue = (round(a + (b - a) * share) for a, b in zip(colour, other, strict=True))
     return red, green, blue
+
+
+def shade(colour: Colour, turn: int) -> Colour:
+    """The colour of the `turn`-th of several things that share it: the first has it as it is."""
+    toward, share = _TURNS[turn % len(_TURNS)]
+    return mix(colour, toward, share)
 
 
 def _shades() -> tuple[Colour, ...]:

@@ -56,17 +56,32 @@ def counts_to_mask(counts: ArrayLike, height: int, width: int) -> NDArray[np.boo
 
 def compress(counts: ArrayLike) -> str:
     runs = np.asarray(counts, np.int64)
-    if not runs.size:
-        return ""
-    values = runs.copy()
-    values[3:] -= runs[1:-2]
+    (text,) = compress_all(runs, np.array([runs.size]))
+    return text
+
+
+def compress_all(counts: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[str]:
+    """The strings of several masks, whose counts [R] follow one another, `lengths` [K] of each."""
+    if not counts.size:
+        return [""] * lengths.size
+    firsts = np.cumsum(lengths) - lengths
+    values = counts.copy()
+    values[2:] -= counts[:-2]
+    for run in range(3):  # those have none two before that counts
+        at = firsts[lengths > run] + run
+        values[at] = counts[at]
     characters = 1 + int(np.abs(values).max()).bit_length() // 5  # one bit is for the sign
     place = np.arange(characters)
     groups = values[:, None] >> (5 * place)  # [R, characters], arithmetic: the sign runs on
     # The last character of a number is the first after which only its own sign bit repeats.
-    last = np.argmax(groups >> 5 == -((groups >> 4) & 1), axis=1)[:, None]  # [R, 1]
-    codes = (groups & 0x1F) | np.where(place < last, 0x20, 0)
-    return str((codes[place <= last] + _OFFSET).astype(np.uint8).tobytes(), "ascii")
+    last = np.argmax(groups >> 5 == -((groups >> 4) & 1), axis=1)  # [R]
+    codes = (groups & 0x1F) | np.where(place < last[:, None], 0x20, 0)
+    text = str((codes[place <= last[:, None]] + _OFFSET).astype(np.uint8).tobytes(), "ascii")
+    ends = np.concatenate(([0], np.cumsum(last + 1)))
+    return [
+        text[ends[first] : ends[first + length]]
+        for first, length in zip(firsts.tolist(), lengths.tolist(), strict=True)
+    ]
 
 
 def decompress(text: str) -> NDArray[np.int64]:

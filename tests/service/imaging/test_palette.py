@@ -7,7 +7,7 @@ from itertools import combinations
 import numpy as np
 import pytest
 
-from service.imaging.palette import PALETTE, Colour, class_colour, text_colour
+from service.imaging.palette import PALETTE, Colour, class_colour, shade, text_colour
 
 # Machado, Oliveira & Fernandes (2009), severity 1.0, on linear RGB.
 EYES = {
@@ -78,3 +78,11 @@ def test_text_is_readable_on_every_colour(colour: Colour) -> None:
         (float(weights @ linear(c)) for c in (colour, text_colour(colour))), reverse=True
     )
     assert (light + 0.05) / (dark + 0.05) > 4.0  # WCAG asks for 4.5, or 3 for large text
+
+
+def test_several_things_of_one_colour_have_shades_of_it() -> None:
+    colour = class_colour(0)
+    shades = [shade(colour, turn) for turn in range(5)]
+    assert shades[0] == colour == shade(colour, 5)
+    distances = [np.linalg.norm(np.subtract(one, other)) for one, other in combinations(shades, 2)]
+    assert min(distances) > 30

@@ -12,6 +12,7 @@ from hypothesis.extra import numpy as hnp
 
 from service.imaging.rle import (
     compress,
+    compress_all,
     counts_to_mask,
     decode_mask,
     decompress,
@@ -90,3 +91,13 @@ def test_runs_must_fill_the_mask() -> None:
         counts_to_mask([3, 4], 2, 4)
     with pytest.raises(ValueError, match="do not fill"):
         counts_to_mask([-1, 9], 2, 4)
+
+
+@settings(deadline=None)
+@given(st.lists(st.lists(st.integers(0, 2**20), min_size=1, max_size=9), min_size=1, max_size=6))
+def test_masks_are_compressed_together_as_they_are_alone(masks: list[list[int]]) -> None:
+    together = compress_all(
+        np.array([count for counts in masks for count in counts]),
+        np.array([len(counts) for counts in masks]),
+    )
+    assert together == [plain_string(counts) for counts in masks]

@@ -1,0 +1,149 @@
+"""A map of regions as cells on a grid whose lines lie on the image's pixels.
+
+A model's map is far coarser than the image. Kept as cells, the map of a large image costs no more
+than that of a small one, until somebody asks for its pixels.
+
+h w cells, H W pixels of the image as sent.
+"""
+
+from __future__ import annotations
+
+import functools
+from dataclasses import dataclass
+from typing import Any, Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging.placement import Placement
+
+NOTHING: Final = 0
+"""What is in the cells that no model looked at."""
+
+MOST_PARTS: Final = 8
+"""Into how many parts a side of the model's cells is cut at most."""
+MOST_CELLS: Final = 1024
+"""How many cells there are then along a side at most."""
+
+Ints = NDArray[np.int64]
+Map = NDArray[np.uint8]
+
+
+@dataclass(frozen=True, slots=True)
+class CellMap:
+    """Cell (y, x) fills the pixels from `rows_px[y]` to `rows_px[y + 1]`, and so across; the lines
+    rise strictly from 0 to the image's height and width."""
+
+    cells: Map  # [h, w]
+    rows_px: Ints  # [h + 1]
+    columns_px: Ints  # [w + 1]
+
+    @property
+    def width_px(self) -> int:
+        return int(self.columns_px[-1])
+
+    @property
+    def height_px(self) -> int:
+        return int(self.rows_px[-1])
+
+    @property
+    def cell_px(self) -> float:
+        """The mean side of a cell."""
+        height, width = self.cells.shape
+        return float(np.sqrt(self.width_px * self.height_px / (width * height)))
+
+    def look_up(self, table: NDArray[np.uint8]) -> CellMap:
+        """Every cell replaced by its value in `table` [256]."""
+        return CellMap(table[self.cells], self.rows_px, self.columns_px)
+
+    def pixels(self) -> Map:
+        """The map of the image [H, W]."""
+        across = self.cells.repeat(np.diff(self.columns_px), axis=1)
+        return across.repeat(np.diff(self.rows_px), axis=0)
+
+
+def lay_cells(values: Map, placement: Placement) -> CellMap:
+    """A map [h, w] of the model's whole input as cells of the image.
+
+    A pixel has what the model says of the place of its middle. Where the image is finer than the
+    map, cells are cut into parts, and each part has the value that weighs most there between the
+    four middles of cells around it.
+    """
+    height, width = values.shape
+    left, top, right, bottom = placement.image_rect_px
+    fill_left, fill_top, fill_right, fill_bottom = placement.input_rect_px
+    per_cell = min(
+        (right - left) / (fill_right - fill_left) * placement.input_width_px / width,
+        (bottom - top) / (fill_bottom - fill_top) * placement.input_height_px / height,
+    )
+    values = refine(values, min(MOST_PARTS, MOST_CELLS // max(height, width), int(per_cell)))
+    height, width = values.shape
+    lines = np.zeros((max(height, width) + 1, 2))
+    lines[: width + 1, 0] = np.arange(width + 1) * (placement.input_width_px / width)
+    lines[: height + 1, 1] = np.arange(height + 1) * (placement.input_height_px / height)
+    on_image = placement.to_image(lines)
+    x, columns_px = _pixel_lines(on_image[: width + 1, 0], left, right, placement.image_width_px)
+    y, rows_px = _pixel_lines(on_image[: height + 1, 1], top, bottom, placement.image_height_px)
+    framed = np.pad(values, 1, constant_values=NOTHING)  # around what the model saw of the image
+    return CellMap(framed[np.ix_(y, x)], rows_px, columns_px)
+
+
+def refine(values: Map, parts: int) -> Map:
+    """Each cell of a map [h, w] cut into `parts` by `parts`, an even number or else one less:
+    [h · parts, w · parts], where each has the value with the largest share, bilinearly."""
+    parts -= parts % 2
+    if parts < 2:
+        return values
+    height, width = values.shape
+    around = np.pad(values, 1, mode="edge")
+    corners = np.stack(
+        [around[:-1, :-1], around[:-1, 1:], around[1:, :-1], around[1:, 1:]]
+    )  # [4, h + 1, w + 1]: between four middles lies one block of parts
+    blocks = np.empty((height + 1, parts, width + 1, parts), np.uint8)
+    blocks[...] = corners[0][:, None, :, None]
+    y, x = np.nonzero((corners[1:] != corners[0]).any(axis=0))
+    if len(y):
+        mixed = corners[:, y, x]  # [4, N]
+        kind = sum(
+            (mixed[one] == mixed[other]).astype(np.uint8) << bit
+            for bit, (one, other) in enumerate(_PAIRS)
+        )
+        winner = _winners(parts)[kind]  # [N, parts, parts]
+        blocks[y, :, x, :] = np.take_along_axis(
+            mixed.T, winner.reshape(len(y), -1), axis=1
+        ).reshape(winner.shape)
+    whole = blocks.reshape((height + 1) * parts, (width + 1) * parts)
+    half = parts // 2
+    return whole[half:-half, half:-half]
+
+
+_PAIRS: Final = ((0, 1), (0, 2), (0, 3), (1, 2), (1, 3), (2, 3))
+
+
+@functools.cache
+def _winners(parts: int) -> NDArray[np.intp]:
+    """Which of four corners has the value that weighs most, for each way in which their values may
+    be equal (a bit for each of `_PAIRS`) and each part between them: [64, parts, parts]."""
+    at = (np.arange(parts) + 0.5) / parts
+    down, across = at[:, None], at[None, :]
+    weights = np.stack(
+        [(1 - down) * (1 - across), (1 - down) * across, down * (1 - across), down * across]
+    )  # [4, parts, parts]
+    same = np.broadcast_to(np.eye(4), (64, 4, 4)).copy()
+    for bit, (one, other) in enumerate(_PAIRS):
+        same[:, one, other] = same[:, other, one] = np.arange(64) >> bit & 1
+    shares = np.einsum("kij,jyx->kiyx", same, weights)
+    winners: NDArray[np.intp] = shares.round(9).argmax(axis=1)
+    return winners
+
+
+def _pixel_lines(lines: NDArray[Any], low: float, high: float, size_px: int) -> tuple[Ints, Ints]:
+    """Lines of cells [n + 1] along one axis of the image, of which the model saw `low` to `high`.
+
+    The indices of those cells that hold the middle of a pixel, where 0 and n + 1 are what lies
+    before and behind all that was seen; and the lines between their pixels, with both ends.
+    """
+    first = np.ceil(np.clip(lines, low, high) - 0.5 - 1e-6).astype(np.int64)
+    edges = np.concatenate(([0], first, [size_px]))
+    held = np.flatnonzero(np.diff(edges))
+    return held, np.append(edges[held], size_px)

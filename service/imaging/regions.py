@@ -1,0 +1,104 @@
+"""What is where on a map of regions: areas, boxes and COCO's run lengths, straight from its cells.
+
+R runs, one after the other down the image's columns.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from service.imaging.cells import NOTHING, CellMap, Ints
+from service.imaging.rle import Rle, compress_all
+
+Box = tuple[int, int, int, int]  # left, top, right, bottom
+
+
+@dataclass(frozen=True, slots=True)
+class Region:
+    """All pixels of the image that have one value."""
+
+    value: int
+    area_px: int
+    box_px: Box
+    mask: Rle
+
+
+def find_regions(cell_map: CellMap) -> list[Region]:
+    """A region for each value but `NOTHING`, by value. Costs as much as the map has runs: the
+    image's pixels are never made."""
+    values, starts, ends = column_runs(cell_map)
+    order = np.argsort(values, kind="stable")
+    order = order[np.searchsorted(values[order], NOTHING, side="right") :]
+    values, starts, ends = values[order], starts[order], ends[order]
+    if not values.size:
+        return []
+    firsts = np.flatnonzero(np.diff(values, prepend=NOTHING))  # [K], where each value begins
+    areas = np.add.reduceat(ends - starts, firsts)
+    boxes = _boxes(starts, ends, firsts, cell_map.height_px)
+    masks = _masks(starts, ends, firsts, cell_map.height_px, cell_map.width_px)
+    return [
+        Region(*found)
+        for found in zip(values[firsts].tolist(), areas.tolist(), boxes, masks, strict=True)
+    ]
+
+
+def column_runs(cell_map: CellMap) -> tuple[NDArray[np.uint8], Ints, Ints]:
+    """Runs of one value down the columns of the image: values, first pixels, pixels after the last.
+
+    Runs go on from the foot of a column to the head of the next.
+    """
+    height, width = cell_map.cells.shape
+    columns = cell_map.cells.T.reshape(-1)  # [w h]
+    begins = np.empty(columns.shape, np.bool_)
+    np.not_equal(columns[1:], columns[:-1], out=begins[1:])
+    begins[::height] = True
+    at = np.flatnonzero(begins)
+    x, y = np.divmod(at, height)
+    values, tops = columns[at], cell_map.rows_px[y]
+    # Each column of cells stands for as many of the image as it is wide.
+    runs = np.bincount(x, minlength=width)
+    first = np.cumsum(runs) - runs
+    widths = np.diff(cell_map.columns_px)
+    per_column = runs.repeat(widths)  # [W]
+    ends = np.cumsum(per_column)
+    at = np.arange(ends[-1]) + (first.repeat(widths) - (ends - per_column)).repeat(per_column)
+    heads = (np.arange(len(per_column)) * cell_map.height_px).repeat(per_column)
+    values, starts = values[at], heads + tops[at]
+    is_new = np.ones(len(values), np.bool_)
+    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    values, starts = values[is_new], starts[is_new]
+    return values, starts, np.append(starts[1:], cell_map.width_px * cell_map.height_px)
+
+
+def _boxes(starts: Ints, ends: Ints, firsts: Ints, height_px: int) -> list[Box]:
+    left, top = np.divmod(starts, height_px)
+    right, bottom = np.divmod(ends - 1, height_px)
+    spills = left != right  # over the foot of its column: it has rows from the first to the last
+    top[spills], bottom[spills] = 0, height_px - 1
+    sides = (
+        np.minimum.reduceat(left, firsts),
+        np.minimum.reduceat(top, firsts),
+        np.maximum.reduceat(right, firsts) + 1,
+        np.maximum.reduceat(bottom, firsts) + 1,
+    )
+    return list(zip(*(side.tolist() for side in sides), strict=True))
+
+
+def _masks(starts: Ints, ends: Ints, firsts: Ints, height_px: int, width_px: int) -> list[Rle]:
+    """Of each region: the pixels before its first run, that run, those up to the next, and so on;
+    at the end what is left of the image, if anything is."""
+    size = height_px * width_px
+    lasts = np.append(firsts[1:], len(starts)) - 1
+    gaps = starts - np.concatenate(([0], ends[:-1]))
+    gaps[firsts] = starts[firsts]
+    rest = size - ends[lasts]
+    pairs = np.stack([gaps, ends - starts], axis=1).reshape(-1)  # [2 R]
+    after = 2 * (lasts + 1)
+    has_rest = rest > 0
+    counts = np.insert(pairs, after[has_rest], rest[has_rest])
+    lengths = 2 * (lasts + 1 - firsts) + has_rest
+    texts = compress_all(counts, lengths)
+    return [{"size": [height_px, width_px], "counts": text} for text in texts]
