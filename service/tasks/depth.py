@@ -5,7 +5,6 @@ h w pixels of the model's input, H W of the image as sent.
 
 from __future__ import annotations
 
-import io
 import math
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -25,16 +24,16 @@ from service.imaging import (
     Placement,
     back_project,
     draw_depth,
+    encode_npy,
     encode_ply,
     encode_png,
     seen_part,
     spread,
 )
-from service.tasks.form import JSON, PNG, Form
+from service.tasks.form import JSON, NPY, PNG, Form
 from service.tasks.task import ImageOptions, ImageTask, Seen, check_image_graph
 
 PNG16: Final = Form("png16", "image/vnd.panoptes.depth16+png")
-NPY: Final = Form("npy", "application/x-npy")
 PLY: Final = Form("ply", "model/ply")
 
 Unit = Literal["metre", "relative"]
@@ -229,7 +228,7 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
             nothing = np.empty((0, 0, 3), np.uint8)  # the image itself is not in the picture
             content = encode_png(self.draw(manifest, nothing, answer, options))
         elif form is NPY:
-            content = _npy(spread(answer.depth, answer.placement))
+            content = encode_npy(spread(answer.depth, answer.placement))
         elif form is PNG16:
             scale = _scale_16(answer)
             headers["x-depth-scale"] = f"{scale:.6g}"
@@ -262,12 +261,6 @@ def _camera(manifest: Manifest, options: DepthOptions, seen: Seen) -> Camera | N
     fill_left, _, fill_right, _ = seen.placement.input_rect_px
     focal_px = float(focal) * (right - left) / (fill_right - fill_left)
     return Camera(round(focal_px, 3), width / 2, height / 2, "model")
-
-
-def _npy(depth: NDArray[np.float32]) -> bytes:
-    file = io.BytesIO()
-    np.save(file, depth, allow_pickle=False)
-    return file.getvalue()
 
 
 def _scale_16(answer: DepthMap) -> float:

@@ -10,23 +10,20 @@ from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
-import orjson
 from numpy.typing import NDArray
 from pydantic import BeforeValidator, Field
 
-from service.bundle import BundleError, Label, Manifest, TensorSpec
+from service.bundle import BundleError, Manifest, TensorSpec
 from service.engine.job import Sample
 from service.errors import InvalidOptionError
-from service.imaging import Colour, class_colour, draw_boxes
+from service.imaging import draw_boxes
+from service.tasks.coco import COCO, FIRST_CATEGORY, join_results
+from service.tasks.colour import label_colour
 from service.tasks.form import JSON, PNG, Form
 from service.tasks.task import ImageOptions, ImageTask, Seen, check_image_graph
 
 DEFAULT_SCORE_THRESHOLD: Final = 0.3
 DEFAULT_IOU_THRESHOLD: Final = 0.5
-FIRST_CATEGORY: Final = 1
-"""The `category_id` of the first label: COCO's own ids begin at 1."""
-
-COCO: Final = Form("coco", "application/vnd.coco.results+json", holds_many=True)
 
 _NAMES_SHOWN: Final = 40
 
@@ -169,7 +166,7 @@ class Detect(ImageTask[DetectOptions, Detections]):
             [_corners(d.box, options) for d in found],
             [d.label for d in found],
             [d.score for d in found],
-            [_colour(manifest.labels[d.index], d.index) for d in found],
+            [label_colour(manifest.labels[d.index], d.index) for d in found],
         )
 
     def write(
@@ -194,9 +191,7 @@ class Detect(ImageTask[DetectOptions, Detections]):
     def join(self, form: Form, parts: Sequence[Any]) -> bytes:
         if form is not COCO:
             return super().join(form, parts)
-        return orjson.dumps(
-            [{"image_id": at, **result} for at, part in enumerate(parts) for result in part]
-        )
+        return join_results(parts)
 
 
 Box = tuple[float, float, float, float]
@@ -237,10 +232,3 @@ def _corners(box: Box, options: DetectOptions) -> Box:
     if options.boxes == "xyxy":
         return box
     return left, top, round(left + third, 2), round(top + fourth, 2)
-
-
-def _colour(label: Label, index: int) -> Colour:
-    if label.colour is None:
-        return class_colour(index)
-    red, green, blue = bytes.fromhex(label.colour[1:])
-    return red, green, blue

@@ -17,3 +17,4 @@ class Form:
 
 JSON = Form("json", "application/json", holds_many=True)
 PNG = Form("png", "image/png")
+NPY = Form("npy", "application/x-npy")
