@@ -11,10 +11,8 @@ from typing import Final
 import onnx_ir as ir
 
 from exporters.card import CARD_FILE, Card, render_card
-from exporters.drift import measure_tolerance
 from exporters.errors import ExportError
-from exporters.graph import load_graph, save_graph, tensor_specs
-from exporters.parity import measure_parity
+from exporters.graph import save_graph, tensor_specs
 from exporters.session import CpuSession
 from service.bundle import (
     Bundle,
@@ -54,28 +52,7 @@ class Part:
     parity: tuple[Parity, ...]
     max_batch: int
     golden_tolerances: Mapping[str, float] = field(default_factory=dict)
-    """Of outputs in another unit."""
-
-
-def make_part(
-    graph: Path,
-    precision: Precision,
-    inputs: Tensors,
-    answers: Tensors,
-    *,
-    proven: tuple[Parity, ...],
-    max_batch: int,
-) -> Part:
-    """The graph in a file, measured against PyTorch's `answers` as it will ship.
-
-    `proven` is the parity of the float32 graph; one of lower precision has its own measured, within
-    its golden tolerance.
-    """
-    tolerance = measure_tolerance(graph, precision, inputs, answers)
-    if precision != "fp32":
-        allowed = dict.fromkeys(answers, tolerance)
-        proven = measure_parity(graph, inputs, answers, tolerances=allowed)
-    return Part(load_graph(graph), precision, inputs, answers, tolerance, proven, max_batch)
+    """Of outputs that are allowed more."""
 
 
 @dataclass(frozen=True)

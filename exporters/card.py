@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from service.bundle import Manifest, TensorSpec
@@ -16,6 +17,22 @@ class Card:
     knows: str
     limits: str
     usage: str
+
+
+IMAGE_REQUEST = "curl --data-binary @image.jpg -H 'Content-Type: image/jpeg'"
+
+
+def usage(*requests: str) -> str:
+    """How to serve a bundle and ask it something."""
+    commands = ("panoptes serve --repository bundles", *requests)
+    return "With `bundles/` the folder that holds this model's:\n" + "".join(
+        f"\n    {command}" for command in commands
+    )
+
+
+def listed_labels(labels: Sequence[str]) -> str:
+    """How many there are, and the first hundred."""
+    return f"{len(labels)} labels: {', '.join(labels[:100])}" + " …" * (len(labels) > 100)
 
 
 def render_card(manifest: Manifest, card: Card) -> str:

@@ -7,14 +7,12 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any, Final, Literal
 
-import torch
-
 from exporters.errors import ExportError
 from exporters.images import LabelledPixels
+from exporters.unseen import draw, recipe_data
 from models.classification import ClassifierSpec
 from models.classification.data import open_images
 from models.classification.recipe import DataSpec, FolderData
-from models.training.plain import from_plain
 
 RECIPE: Final = "recipe"
 WORLD_CALIBRATION_IMAGES: Final = 1024
@@ -46,14 +44,9 @@ def read_labelled(
         raise ExportError(f"no images to {use} on: {error}") from error
     if tuple(images.names) != spec.labels:
         raise ExportError(f"{images.description} has other labels than the classifier")
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    # In the order of the set, so that all of it is the set itself.
-    indices = order[:count].sort().values if count < len(images) else torch.arange(len(images))
-    drawn = "" if count >= len(images) else f", {count} drawn by seed {seed}"
+    indices, drawn = draw(len(images), count, images.description, seed=seed)
     return LabelledPixels(
-        images.read(indices, spec.input_size).numpy(),
-        images.labels[indices].numpy(),
-        images.description + drawn,
+        images.read(indices, spec.input_size).numpy(), images.labels[indices].numpy(), drawn
     )
 
 
@@ -61,11 +54,9 @@ def _data_of(source: str, metadata: Mapping[str, Any]) -> DataSpec:
     if source != RECIPE:
         return DataSpec(folder=FolderData(source))
     try:
-        return from_plain(DataSpec, metadata["recipe"]["data"], "recipe.data")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError(
-            "the checkpoint does not say what data it was trained by; name an image folder"
-        ) from error
+        return recipe_data(DataSpec, metadata)
+    except ExportError as error:
+        raise ExportError(f"{error}; name an image folder") from error
 
 
 def _split_of(data: DataSpec, use: Literal["calibrate", "evaluate"]) -> str:

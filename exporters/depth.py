@@ -5,32 +5,42 @@ B batch, H W pixels.
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import torch
 from torch import Tensor, nn
 
-from exporters.bundle import BundleSpec, Written, build_bundle, check_target, make_part
-from exporters.card import Card
-from exporters.depth_data import KEPT, UnseenPairs, measure_depth
+from exporters.bundle import BundleSpec, build_bundle
+from exporters.card import IMAGE_REQUEST, Card, usage
+from exporters.depth_data import UnseenPairs, is_told, measure_depth
 from exporters.errors import ExportError
-from exporters.graph import drop_output, export_graph, load_graph, save_graph
+from exporters.export import (
+    Exported,
+    ExportOptions,
+    GraphSource,
+    Made,
+    Output,
+    check_options,
+    describe,
+    make_graph,
+    scratch,
+)
+from exporters.figures import (
+    Measured,
+    measure_graphs,
+    measured_quality,
+    parity_quality,
+    trained_quality,
+)
 from exporters.images import Pixels, golden_images
-from exporters.parity import FP32_TOLERANCE, TRACE_BATCH, measure_parity, run_torch
-from exporters.precision import store_half
-from exporters.provenance import describe_export, typed_command, without_folders
+from exporters.parity import FP32_TOLERANCE
 from models.depth import DepthSpec
-from service.bundle import Fit, Parity, Quality, Tensors
-from service.bundle.manifest import Precision
+from service.bundle import Fit, Quality
 
 TASK: Final = "depth"
 ROLE: Final = "depth"
-OUTPUTS: Final = ("disparity", "depth")
-PRECISIONS: Final = ("fp32", "fp16")
 FARTHEST_M: Final = 80.0
 FARTHEST_TIMES: Final = 256.0
 """Without metres: so many times as far as the nearest that the network can say."""
@@ -80,32 +90,12 @@ class DepthGraph(nn.Module):
 
 
 @dataclass(frozen=True)
-class DepthOptions:
-    """How a depth network becomes a bundle.
+class DepthOptions(ExportOptions):
+    """Golden inputs are `scenes` (uint8 [N, H, W, 3] of the input's size) and synthetic images."""
 
-    Golden inputs are `scenes` (uint8 [N, H, W, 3] of the input's size) and synthetic images.
-    """
-
-    name: str
-    version: int | None = None
-    precision: Precision = "fp32"
-    licence: str = "Apache-2.0"
-    max_batch: int = 16
     farthest: float | None = None
     scenes: Pixels | None = None
     evaluation: UnseenPairs | None = None
-
-
-@dataclass(frozen=True)
-class ExportedDepth:
-    """The bundle, and what was measured on the way."""
-
-    written: Written
-    original_parity: tuple[Parity, ...]
-    """Of the float32 graph, from which the others are made."""
-    figures: Mapping[str, float]
-    """Of the graph that ships; empty where nothing was evaluated."""
-    original_figures: Mapping[str, float]
 
 
 def export_depth(
@@ -114,109 +104,45 @@ def export_depth(
     metadata: Mapping[str, Any],
     repository: Path,
     options: DepthOptions,
-) -> ExportedDepth:
+) -> Exported:
     """Write a bundle of `network`, which takes uint8 [B, H, W, 3] and answers disparity [B, H, W].
 
     ParityError where the float32 graph's disparity is further than 1e-4 from PyTorch's.
     """
-    if options.precision not in PRECISIONS:
-        raise ExportError(
-            f"a depth network becomes {', '.join(PRECISIONS)}, not {options.precision}"
-        )
-    check_target(repository, options.name, options.version)
+    check_options(options, repository, what="a depth network")
     scale = Scale.of(spec, options.farthest)
-    module = DepthGraph(network, scale).eval()
-    images: Tensors = {"image": golden_images(*spec.input_size, options.scenes)}
-    answers = run_torch(module, images, OUTPUTS)
-    with tempfile.TemporaryDirectory(prefix="panoptes-export-") as made:
-        original, lowered = Path(made, "fp32.onnx"), Path(made, "lowered.onnx")
-        original_parity = _export_fp32(module, images, answers, original)
-        model = load_graph(original)
-        save_graph(model if options.precision == "fp32" else store_half(model), lowered)
-        part = make_part(
-            lowered,
-            options.precision,
-            images,
-            {"depth": answers["depth"]},
-            proven=original_parity,
-            max_batch=options.max_batch,
-        )
-        figures, original_figures = _evaluate(lowered, original, spec, scale, options)
-    quality = (
-        *_trained_quality(metadata),
-        *_parity_quality(original_parity),
-        *_quality(figures, original_figures, options),
+    source = GraphSource(
+        DepthGraph(network, scale).eval(),
+        {"image": golden_images(*spec.input_size, options.scenes)},
+        (
+            Output("disparity", shipped=False),
+            # A disparity that is off by a little is a depth that is off by much where it is far.
+            Output("depth", tolerance=FP32_TOLERANCE * scale.farthest),
+        ),
     )
+    with scratch() as folder:
+        made = make_graph(source, Path(folder, f"{ROLE}.onnx"), options)
+        measured = _measure(made, spec, scale, options)
+    parity = made.proven.parity
+    quality = [*trained_quality(metadata, kept=is_told), *parity_quality(parity, "disparity")]
+    if options.evaluation is not None:
+        data = options.evaluation.description
+        quality += measured_quality(measured, data, twins=lambda name: "abs_rel" in name)
     described = _describe(spec, scale, metadata, options, quality)
-    written = build_bundle(repository, described, {ROLE: part})
-    return ExportedDepth(written, original_parity, figures, original_figures)
+    written = build_bundle(repository, described, {ROLE: made.part})
+    return Exported(written, {ROLE: parity}, measured)
 
 
-def _export_fp32(
-    module: DepthGraph, images: Tensors, answers: Tensors, path: Path
-) -> tuple[Parity, ...]:
-    """Write the float32 graph, which answers depth alone; prove its disparity first.
-
-    A disparity that is off by a little is a depth that is off by much where it is far: depth is
-    held to the same share of the farthest.
-    """
-    example = {name: torch.from_numpy(value[:TRACE_BATCH]) for name, value in images.items()}
-    model = export_graph(module, example, OUTPUTS)
-    save_graph(model, path)
-    tolerances = {"disparity": FP32_TOLERANCE, "depth": FP32_TOLERANCE * module.scale.farthest}
-    parity = measure_parity(path, images, answers, tolerances=tolerances)
-    save_graph(drop_output(model, "disparity"), path)
-    return parity
-
-
-def _evaluate(
-    graph: Path, original: Path, spec: DepthSpec, scale: Scale, options: DepthOptions
-) -> tuple[dict[str, float], dict[str, float]]:
-    """The figures of the graph, and of the float32 graph that it was made from."""
-    if options.evaluation is None:
-        return {}, {}
-    figures = measure_depth(graph, spec, options.evaluation, scale.factor)
-    if options.precision == "fp32":
-        return figures, figures
-    return figures, measure_depth(original, spec, options.evaluation, scale.factor)
-
-
-def _trained_quality(metadata: Mapping[str, Any]) -> list[Quality]:
-    """What training measured with PyTorch on its validation data."""
-    command = without_folders(metadata.get("provenance", {}).get("command", ""))
-    return [
-        Quality(metric=name, value=float(value), data="validation split, PyTorch", command=command)
-        for name, value in metadata.get("metrics", {}).items()
-        if name.removeprefix("spec_").removeprefix("scaled_") in KEPT
-    ]
-
-
-def _parity_quality(parity: tuple[Parity, ...]) -> list[Quality]:
-    disparity = [entry for entry in parity if entry.output == "disparity"]
-    sizes = ", ".join(str(entry.batch) for entry in disparity)
-    return [
-        Quality(
-            metric="fp32_disparity_max_abs_difference",
-            value=max(entry.max_abs for entry in disparity),
-            data=f"golden images at batch {sizes}, ONNX Runtime on the CPU against PyTorch",
-        )
-    ]
-
-
-def _quality(
-    figures: Mapping[str, float], original: Mapping[str, float], options: DepthOptions
-) -> list[Quality]:
-    if options.evaluation is None:
-        return []
-    measured = dict(figures)
-    if options.precision != "fp32":
-        measured |= {f"{name}_fp32": value for name, value in original.items() if "abs_rel" in name}
-    data = f"{options.evaluation.description}, ONNX Runtime on the CPU"
-    command = typed_command()
-    return [
-        Quality(metric=metric, value=value, data=data, command=command)
-        for metric, value in measured.items()
-    ]
+def _measure(made: Made, spec: DepthSpec, scale: Scale, options: DepthOptions) -> Measured:
+    unseen = options.evaluation
+    if unseen is None:
+        return Measured()
+    return measure_graphs(
+        lambda graph: measure_depth(graph, spec, unseen, scale.factor),
+        shipped=made.graph,
+        original=made.proven.graph,
+        precision=options.precision,
+    )
 
 
 def _describe(
@@ -224,10 +150,9 @@ def _describe(
     scale: Scale,
     metadata: Mapping[str, Any],
     options: DepthOptions,
-    quality: tuple[Quality, ...],
+    quality: Sequence[Quality],
 ) -> BundleSpec:
     height, width = spec.input_size
-    origin = metadata.get("provenance", {})
     defaults: dict[str, bool | int | float | str] = {
         "unit": scale.unit,
         "min_depth": round(scale.nearest, 6),
@@ -239,23 +164,15 @@ def _describe(
         if value is not None
     }
     said = "in metres" if scale.unit == "metre" else "up to a factor"
-    return BundleSpec(
-        name=options.name,
-        version=options.version,
+    return describe(
+        options,
+        metadata,
         task=TASK,
         summary=f"Says how far away each pixel is, {said} (Monodepth, {spec.backbone.name})",
-        licence=options.licence,
-        provenance=describe_export(
-            trained_by=origin.get("command", ""),
-            commit=origin.get("commit", ""),
-            data=origin.get("data", ""),
-            seed=origin.get("seed"),
-            source=origin.get("source", ""),
-        ),
         card=_card(spec, scale, options),
+        quality=quality,
         fit=Fit(mode=spec.fit, height=height, width=width),
         defaults=defaults,
-        quality=quality,
     )
 
 
@@ -288,10 +205,7 @@ def _card(spec: DepthSpec, scale: Scale, options: DepthOptions) -> Card:
             "Mirrors, glass and plain walls mislead it. What its training data did not show (see "
             "below) it has never seen."
         ),
-        usage=(
-            "With `bundles/` the folder that holds this model's:\n\n"
-            "    PANOPTES_REPOSITORIES='[\"bundles\"]' panoptes serve\n"
-            "    curl --data-binary @image.jpg -H 'Content-Type: image/jpeg' "
-            f"'localhost:8000/depth?format=png&model={options.name}' > depth.png"
+        usage=usage(
+            f"{IMAGE_REQUEST} 'localhost:8000/depth?format=png&model={options.name}' > depth.png"
         ),
     )

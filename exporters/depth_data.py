@@ -13,12 +13,12 @@ from torch import Tensor, nn
 from exporters.errors import ExportError
 from exporters.images import GOLDEN_REAL_IMAGES, Pixels
 from exporters.session import CpuSession
+from exporters.unseen import draw, recipe_data
 from models.data.stereo import StereoPairs
 from models.depth import DepthSpec
 from models.depth.data import open_pairs
 from models.depth.estimating import Figures, estimate_all
 from models.depth.recipe import DataSpec
-from models.training.plain import from_plain
 from models.training.task import Place
 
 KEPT: Final = ("abs_rel", "rmse", "d1")
@@ -49,10 +49,7 @@ def read_unseen_pairs(
     progress: bool = False,
 ) -> UnseenPairs:
     """At most `count` pairs of the test split of what trained the network, drawn by `seed`."""
-    try:
-        data = from_plain(DataSpec, metadata["recipe"]["data"], "recipe.data")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError("the checkpoint does not say what data it was trained by") from error
+    data = recipe_data(DataSpec, metadata)
     if data.world is not None:
         # The first scenes of a world are the same however many there are.
         data = DataSpec(world=replace(data.world, test=count))
@@ -60,11 +57,7 @@ def read_unseen_pairs(
         pairs = open_pairs(data, "test", progress=progress)
     except (ValueError, OSError) as error:
         raise ExportError(f"the checkpoint's test pairs cannot be read: {error}") from error
-    if count >= len(pairs):
-        return UnseenPairs(pairs, torch.arange(len(pairs)), pairs.description)
-    order = torch.randperm(len(pairs), generator=torch.Generator().manual_seed(seed))
-    drawn = f"{pairs.description}, {count} drawn by seed {seed}"
-    return UnseenPairs(pairs, order[:count].sort().values, drawn)
+    return UnseenPairs(pairs, *draw(len(pairs), count, pairs.description, seed=seed))
 
 
 def measure_depth(
@@ -84,11 +77,12 @@ def measure_depth(
     ):
         figures.add(estimate, spec)
     named = figures.named(Place(torch.device("cpu")))
-    return {
-        name: value
-        for name, value in named.items()
-        if name.removeprefix("spec_").removeprefix("scaled_") in KEPT
-    }
+    return {name: value for name, value in named.items() if is_told(name)}
+
+
+def is_told(figure: str) -> bool:
+    """Whether a bundle tells a figure of this name."""
+    return figure.removeprefix("spec_").removeprefix("scaled_") in KEPT
 
 
 class _Disparity(nn.Module):

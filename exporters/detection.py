@@ -2,61 +2,47 @@
 
 from __future__ import annotations
 
-import tempfile
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-import onnx_ir as ir
-import torch
 from torch import nn
 
-from exporters.bundle import BundleSpec, Part, Written, build_bundle, check_target
-from exporters.card import Card
+from exporters.bundle import BundleSpec, build_bundle
+from exporters.card import IMAGE_REQUEST, Card, listed_labels, usage
 from exporters.detection_accuracy import measure_detections
 from exporters.detection_data import SCENES, UnseenImages
-from exporters.detection_golden import GoldenInputs, choose_golden
-from exporters.detection_graph import OUTPUTS, DetectionGraph, Selection
-from exporters.drift import golden_tolerance
-from exporters.errors import ExportError, ParityError
-from exporters.graph import export_graph, load_graph, save_graph
-from exporters.images import Pixels
-from exporters.parity import (
-    FP32_TOLERANCE,
-    TRACE_BATCH,
-    max_distance,
-    measure_parity,
-    run_torch,
+from exporters.detection_golden import choose_golden
+from exporters.detection_graph import DetectionGraph, Selection
+from exporters.export import (
+    Exported,
+    ExportOptions,
+    GraphSource,
+    Made,
+    Output,
+    check_options,
+    describe,
+    make_graph,
+    scratch,
 )
-from exporters.precision import store_half
-from exporters.provenance import describe_export, typed_command, without_folders
-from exporters.session import CpuSession
+from exporters.figures import Measured, measure_graphs, measured_quality, trained_quality
+from exporters.images import Pixels
+from exporters.parity import FP32_TOLERANCE
 from models.detection import DetectorSpec
-from service.bundle import Fit, Label, Parity, Quality, Tensors
-from service.bundle.manifest import Precision
+from service.bundle import Fit, Label, Quality
 
 TASK: Final = "detect"
 ROLE: Final = "detect"
-PRECISIONS: Final = ("fp32", "fp16")
 SCORE_THRESHOLD: Final = 0.3
 CANDIDATES: Final = 256
-EXACT: Final = 0.5
-"""A tolerance for whole numbers: they are equal or not."""
 
 
 @dataclass(frozen=True)
-class DetectorOptions:
-    """How a detector becomes a bundle.
+class DetectorOptions(ExportOptions):
+    """Golden inputs are chosen among `scenes` (uint8 [N, H, W, 3] of the input's size), else among
+    the evaluation's images."""
 
-    Golden inputs are chosen among `scenes` (uint8 [N, H, W, 3] of the input's size), else among
-    the evaluation's images.
-    """
-
-    name: str
-    version: int | None = None
-    precision: Precision = "fp32"
-    licence: str = "Apache-2.0"
     max_batch: int = 32
     candidates: int = CANDIDATES
     score_threshold: float = SCORE_THRESHOLD
@@ -65,17 +51,10 @@ class DetectorOptions:
 
 
 @dataclass(frozen=True)
-class ExportedDetector:
-    """The bundle, and what was measured on the way."""
+class ExportedDetector(Exported):
+    """With no detections in all golden inputs together, the golden check says little."""
 
-    written: Written
-    original_parity: tuple[Parity, ...]
-    """Of the float32 graph, from which the others are made."""
-    golden_detections: int
-    """In all golden inputs together; with none of them, the golden check says little."""
-    figures: Mapping[str, float]
-    """COCO's, of the graph that ships; empty where nothing was evaluated."""
-    original_figures: Mapping[str, float]
+    golden_detections: int = 0
 
 
 def export_detector(
@@ -89,40 +68,30 @@ def export_detector(
 
     ParityError where the float32 graph finds something else than PyTorch on the golden inputs.
     """
-    if options.precision not in PRECISIONS:
-        raise ExportError(f"a detector becomes {', '.join(PRECISIONS)}, not {options.precision}")
-    check_target(repository, options.name, options.version)
+    check_options(options, repository, what="a detector")
     selection = Selection.of(spec, options.candidates)
-    module = DetectionGraph(network, selection).eval()
     golden = choose_golden(network, selection, _scenes(spec, options), options.precision)
-    answers = run_torch(module, golden.tensors, OUTPUTS)
-    with tempfile.TemporaryDirectory(prefix="panoptes-export-") as made:
-        original, lowered = Path(made, "fp32.onnx"), Path(made, "lowered.onnx")
-        example = {name: torch.from_numpy(v[:TRACE_BATCH]) for name, v in golden.tensors.items()}
-        save_graph(export_graph(module, example, OUTPUTS), original)
-        proven = _tolerances(spec, FP32_TOLERANCE, FP32_TOLERANCE * max(spec.input_size))
-        original_parity = measure_parity(original, golden.tensors, answers, tolerances=proven)
-        model = _lower(original, options.precision)
-        save_graph(model, lowered)
-        allowed = _measure_tolerances(lowered, spec, options.precision, golden, answers)
-        parity = original_parity
-        if options.precision != "fp32":
-            parity = measure_parity(lowered, golden.tensors, answers, tolerances=allowed)
-        figures, original_figures = _evaluate(lowered, original, spec, options)
-    part = Part(
-        model=model,
-        precision=options.precision,
-        golden_inputs=golden.tensors,
-        golden_outputs=answers,
-        golden_tolerance=allowed["scores"],
-        golden_tolerances={name: allowed[name] for name in OUTPUTS if name != "scores"},
-        parity=parity,
-        max_batch=options.max_batch,
+    side_px = max(spec.input_size)
+    source = GraphSource(
+        DetectionGraph(network, selection).eval(),
+        golden.tensors,
+        (
+            Output("boxes", tolerance=FP32_TOLERANCE * side_px, magnitude=side_px),
+            Output("scores"),
+            Output.whole("labels"),
+            Output.whole("count"),
+        ),
     )
-    quality = (*_trained_quality(metadata), *_quality(figures, original_figures, options))
+    with scratch() as folder:
+        made = make_graph(source, Path(folder, f"{ROLE}.onnx"), options)
+        measured = _measure(made, spec, options)
+    quality = trained_quality(metadata)
+    if options.evaluation is not None:
+        data = options.evaluation.description
+        quality += measured_quality(measured, data, twins=lambda name: name == "AP")
     described = _describe(spec, metadata, options, quality)
-    written = build_bundle(repository, described, {ROLE: part})
-    return ExportedDetector(written, original_parity, golden.detections, figures, original_figures)
+    written = build_bundle(repository, described, {ROLE: made.part})
+    return ExportedDetector(written, {ROLE: made.proven.parity}, measured, golden.detections)
 
 
 def _scenes(spec: DetectorSpec, options: DetectorOptions) -> Pixels | None:
@@ -131,99 +100,42 @@ def _scenes(spec: DetectorSpec, options: DetectorOptions) -> Pixels | None:
     return options.evaluation.pixels(spec, 0, SCENES)
 
 
-def _lower(original: Path, precision: Precision) -> ir.Model:
-    model = load_graph(original)
-    return model if precision == "fp32" else store_half(model)
-
-
-def _tolerances(spec: DetectorSpec, scores: float, pixels: float) -> dict[str, float]:
-    return {"boxes": pixels, "scores": scores, "labels": EXACT, "count": EXACT}
-
-
-def _measure_tolerances(
-    graph: Path, spec: DetectorSpec, precision: Precision, golden: GoldenInputs, answers: Tensors
-) -> dict[str, float]:
-    """What another engine may differ by, output by output: see `exporters.drift`."""
-    found = CpuSession(graph).run(golden.tensors)
-    drift = {name: max_distance(answers[name], found[name]) for name in OUTPUTS}
-    if max(drift["labels"], drift["count"]) > EXACT:
-        raise ParityError(f"as {precision} the graph finds something else than PyTorch")
-    return _tolerances(
-        spec,
-        golden_tolerance(precision, drift["scores"], 1.0),
-        golden_tolerance(precision, drift["boxes"], max(spec.input_size)),
+def _measure(made: Made, spec: DetectorSpec, options: DetectorOptions) -> Measured:
+    """COCO's figures."""
+    unseen = options.evaluation
+    if unseen is None:
+        return Measured()
+    return measure_graphs(
+        lambda graph: measure_detections(graph, spec, unseen),
+        shipped=made.graph,
+        original=made.proven.graph,
+        precision=options.precision,
     )
-
-
-def _evaluate(
-    graph: Path, original: Path, spec: DetectorSpec, options: DetectorOptions
-) -> tuple[dict[str, float], dict[str, float]]:
-    """COCO's figures of the graph, and of the float32 graph that it was made from."""
-    if options.evaluation is None:
-        return {}, {}
-    figures = measure_detections(graph, spec, options.evaluation)
-    if options.precision == "fp32":
-        return figures, figures
-    return figures, measure_detections(original, spec, options.evaluation)
-
-
-def _trained_quality(metadata: Mapping[str, Any]) -> list[Quality]:
-    """What training measured with PyTorch on its validation data."""
-    command = without_folders(metadata.get("provenance", {}).get("command", ""))
-    return [
-        Quality(metric=name, value=float(value), data="validation split, PyTorch", command=command)
-        for name, value in metadata.get("metrics", {}).items()
-    ]
-
-
-def _quality(
-    figures: Mapping[str, float], original: Mapping[str, float], options: DetectorOptions
-) -> list[Quality]:
-    if options.evaluation is None:
-        return []
-    measured = dict(figures)
-    if options.precision != "fp32" and "AP" in original:
-        measured["AP_fp32"] = original["AP"]
-    data = f"{options.evaluation.description}, ONNX Runtime on the CPU"
-    command = typed_command()
-    return [
-        Quality(metric=metric, value=value, data=data, command=command)
-        for metric, value in measured.items()
-    ]
 
 
 def _describe(
     spec: DetectorSpec,
     metadata: Mapping[str, Any],
     options: DetectorOptions,
-    quality: tuple[Quality, ...],
+    quality: Sequence[Quality],
 ) -> BundleSpec:
     height, width = spec.input_size
-    origin = metadata.get("provenance", {})
     defaults: dict[str, bool | int | float | str] = {
         "score_threshold": options.score_threshold,
         "max_detections": spec.max_detections,
     }
     if spec.needs_nms:
         defaults["iou_threshold"] = spec.nms_iou
-    return BundleSpec(
-        name=options.name,
-        version=options.version,
+    return describe(
+        options,
+        metadata,
         task=TASK,
         summary=f"Finds {_some(spec.labels)} ({spec.family}, {spec.backbone.name})",
-        licence=options.licence,
-        provenance=describe_export(
-            trained_by=origin.get("command", ""),
-            commit=origin.get("commit", ""),
-            data=origin.get("data", ""),
-            seed=origin.get("seed"),
-            source=origin.get("source", ""),
-        ),
         card=_card(spec, options),
+        quality=quality,
         labels=tuple(Label(name=name) for name in spec.labels),
         fit=Fit(mode=spec.fit, height=height, width=width),
         defaults=defaults,
-        quality=quality,
     )
 
 
@@ -233,7 +145,6 @@ def _some(labels: tuple[str, ...]) -> str:
 
 def _card(spec: DetectorSpec, options: DetectorOptions) -> Card:
     height, width = spec.input_size
-    names = ", ".join(spec.labels[:100]) + (" …" if len(spec.labels) > 100 else "")
     doubles = (
         f"Of boxes of one label that overlap by more than {spec.nms_iou:g} (`iou_threshold`) the "
         f"surest stays; the {options.candidates} surest candidates are looked at."
@@ -242,7 +153,7 @@ def _card(spec: DetectorSpec, options: DetectorOptions) -> Card:
     )
     return Card(
         knows=(
-            f"{len(spec.labels)} labels: {names}. At most {spec.max_detections} boxes an image, by "
+            f"{listed_labels(spec.labels)}. At most {spec.max_detections} boxes an image, by "
             f"default those that score above {options.score_threshold:g}. {doubles}"
         ),
         limits=(
@@ -250,10 +161,5 @@ def _card(spec: DetectorSpec, options: DetectorOptions) -> Card:
             "is a few pixels there is missed. Scores rank boxes, and are no probabilities. What "
             "its training data did not show (see below) it has never seen."
         ),
-        usage=(
-            "With `bundles/` the folder that holds this model's:\n\n"
-            "    PANOPTES_REPOSITORIES='[\"bundles\"]' panoptes serve\n"
-            "    curl --data-binary @image.jpg -H 'Content-Type: image/jpeg' "
-            f"'localhost:8000/detect?model={options.name}'"
-        ),
+        usage=usage(f"{IMAGE_REQUEST} 'localhost:8000/detect?model={options.name}'"),
     )

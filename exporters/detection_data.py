@@ -6,17 +6,16 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any, Final
 
-import torch
 from torch import Tensor
 
 from exporters.errors import ExportError
 from exporters.images import Pixels
+from exporters.unseen import draw, recipe_data
 from models.data.boxed import BoxedImages
 from models.detection import DetectorSpec
 from models.detection.data import open_boxed_images
 from models.detection.recipe import DataSpec
 from models.detection.windows import fit_windows
-from models.training.plain import from_plain
 
 SCENES: Final = 48
 """So many of the images are looked at for golden ones."""
@@ -53,10 +52,7 @@ def read_unseen(
 
     Where that is COCO's format and has no test split, of what validated it.
     """
-    try:
-        data = from_plain(DataSpec, metadata["recipe"]["data"], "recipe.data")
-    except (KeyError, TypeError, ValueError) as error:
-        raise ExportError("the checkpoint does not say what data it was trained by") from error
+    data = recipe_data(DataSpec, metadata)
     split = "val" if data.coco is not None and data.coco.test is None else "test"
     if data.world is not None:
         # The first scenes of a world are the same however many there are.
@@ -65,8 +61,4 @@ def read_unseen(
         images = open_boxed_images(data, split, names=spec.labels, progress=progress)
     except (ValueError, OSError) as error:
         raise ExportError(f"the checkpoint's test images cannot be read: {error}") from error
-    if count >= len(images):
-        return UnseenImages(images, torch.arange(len(images)), images.description)
-    order = torch.randperm(len(images), generator=torch.Generator().manual_seed(seed))
-    drawn = f"{images.description}, {count} drawn by seed {seed}"
-    return UnseenImages(images, order[:count].sort().values, drawn)
+    return UnseenImages(images, *draw(len(images), count, images.description, seed=seed))

@@ -6,7 +6,9 @@ import datetime as dt
 import shlex
 import subprocess
 import sys
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Any
 
 from service.bundle import Provenance
 
@@ -44,16 +46,18 @@ def git_commit() -> str:
         return ""
 
 
-def describe_export(
-    *, trained_by: str = "", commit: str = "", data: str = "", seed: int | None, source: str = ""
-) -> Provenance:
-    """The commands that make the bundle, first to last; the commit is the training's if known."""
-    commands = [without_folders(trained_by), typed_command()]
+def describe_export(metadata: Mapping[str, Any], *, source: str | None = None) -> Provenance:
+    """The commands that make the bundle, first to last, and what a checkpoint says of itself.
+
+    The commit is the training's if known; `source` replaces the checkpoint's.
+    """
+    origin = metadata.get("provenance", {})
+    commands = [without_folders(origin.get("command", "")), typed_command()]
     return Provenance(
         command=" && ".join(command for command in commands if command),
         created=dt.datetime.now(dt.UTC).replace(microsecond=0),
-        commit=commit or git_commit(),
-        data=data,
-        seed=seed,
-        source=source,
+        commit=origin.get("commit") or git_commit(),
+        data=origin.get("data", ""),
+        seed=origin.get("seed"),
+        source=origin.get("source", "") if source is None else source,
     )

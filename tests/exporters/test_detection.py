@@ -126,9 +126,9 @@ def test_the_golden_check_allows_what_another_engine_may_differ_by(exported) -> 
 
 
 def test_the_figures_are_those_of_the_graph(exported, manifest: Manifest) -> None:
-    assert exported.figures["AP"] == pytest.approx(1.0)
+    assert exported.measured.figures["AP"] == pytest.approx(1.0)
     measured = {q.metric: q for q in manifest.quality if "ONNX Runtime" in q.data}
-    assert measured["AP"].value == exported.figures["AP"]
+    assert measured["AP"].value == exported.measured.figures["AP"]
     assert measured["AP"].data.startswith("cells")
     trained = next(q for q in manifest.quality if "PyTorch" in q.data)
     assert (trained.metric, trained.value) == ("AP", 0.25)
@@ -167,7 +167,7 @@ def test_every_family_becomes_a_bundle(tmp_path, family: str) -> None:
     inputs = [t.name for t in manifest.graphs["detect"].inputs]
     assert ("iou_threshold" in inputs) == spec.needs_nms == ("iou_threshold" in manifest.defaults)
     assert exported.golden_detections > 0
-    assert exported.figures == {}
+    assert exported.measured.figures == {}
 
 
 def test_the_graph_answers_as_pytorch_does_with_thresholds_of_each_sample(tmp_path) -> None:

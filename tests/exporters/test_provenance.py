@@ -21,7 +21,8 @@ def test_folders_of_this_machine_are_not_told(typed: str, told: str):
 
 def test_the_commands_are_told_from_first_to_last(monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setattr(sys, "argv", ["/usr/bin/panoptes", "export", "classifier", "/x/best"])
-    origin = describe_export(trained_by="panoptes train classifier tiny", seed=1)
+    known = {"command": "panoptes train classifier tiny", "seed": 1}
+    origin = describe_export({"provenance": known})
     assert origin.command == "panoptes train classifier tiny && panoptes export classifier best"
     assert origin.created.tzinfo is not None
     assert origin.commit == git_commit()
