@@ -3,6 +3,8 @@
 PanoptesError
 ├── RequestError                  400  the request itself is wrong
 │   ├── BadImageError             400  not an image, broken or truncated
+│   ├── UnauthorizedError         401  no key, or one that is not known
+│   ├── ForbiddenError            403  a key that may not do this
 │   ├── NotFoundError             404  no such model, version or route
 │   ├── NotAcceptableError        406  no answer in a form that `Accept` allows
 │   ├── PayloadTooLargeError      413  too many bytes, or too many images
@@ -40,6 +42,16 @@ class RequestError(PanoptesError):
 
 class BadImageError(RequestError):
     title = "Not a readable image"
+
+
+class UnauthorizedError(RequestError):
+    status = 401
+    title = "No valid key"
+
+
+class ForbiddenError(RequestError):
+    status = 403
+    title = "Not allowed"
 
 
 class NotFoundError(RequestError):

@@ -4,22 +4,29 @@ from __future__ import annotations
 
 import asyncio
 import gc
+import logging
 import signal
+import socket
 import threading
 from collections.abc import Callable, Coroutine
 from types import FrameType
 
 import uvicorn
 
+from service.access.keys import KeyFileError
 from service.app import Application
 from service.protocols.serving import Serving
 from service.settings import Settings
+
+log = logging.getLogger(__name__)
+
+BACKLOG = 2048
 
 
 class DrainingServer(uvicorn.Server):
     """On SIGTERM: /readyz turns 503, service goes on for the notice, then what is left finishes.
 
-    A second signal ends it at once. SIGHUP rescans the repositories.
+    A second signal ends it at once. SIGHUP rescans the repositories and reads the keys again.
     """
 
     def __init__(
@@ -35,10 +42,33 @@ class DrainingServer(uvicorn.Server):
         self._loop = asyncio.get_running_loop()
         await super().startup(sockets)  # type: ignore[arg-type]
         if hasattr(signal, "SIGHUP") and threading.current_thread() is threading.main_thread():
-            rescan = self._serving.registry.rescan
-            self._loop.add_signal_handler(signal.SIGHUP, lambda: self._spawn(rescan()))
+            self._loop.add_signal_handler(signal.SIGHUP, self._look_again)
         if self.started:
             self._spawn(self._announce())
+
+    def run(self, sockets: list[socket.socket] | None = None) -> None:
+        super().run(sockets or self._two_ports())
+
+    def _two_ports(self) -> list[socket.socket] | None:
+        """The port for everyone and the one for admin calls; None if one is enough."""
+        settings = self._serving.settings
+        if settings.admin_port is None:
+            return None
+        host = settings.admin_host or settings.host
+        opened = [
+            socket.create_server(address, family=_family(address[0]), backlog=BACKLOG)
+            for address in ((settings.host, settings.port), (host, settings.admin_port))
+        ]
+        self._serving.admin_port = opened[1].getsockname()[1]
+        return opened
+
+    def _look_again(self) -> None:
+        """SIGHUP: for bundles that came or went, and for keys."""
+        self._spawn(self._serving.registry.rescan())
+        try:
+            self._serving.guard.reload()
+        except KeyFileError as error:
+            log.error("the keys stay as they were: %s", error)
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not uvicorn's own, which raises the signal anew at the end: a drained server exits with 0.
@@ -66,6 +96,10 @@ class DrainingServer(uvicorn.Server):
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET
 
 
 def make_server(

@@ -11,6 +11,9 @@ from typing import NamedTuple
 
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from service.access import Open, Pass
+from service.access.guard import is_admin, scope_of
+from service.errors import NotFoundError, PanoptesError
 from service.protocols.problems import problem_of, problem_response
 from service.protocols.serving import Serving
 from service.telemetry import logs
@@ -18,6 +21,7 @@ from service.telemetry.traces import Answered
 
 log = logging.getLogger("panoptes.requests")
 
+_NOSNIFF = (b"x-content-type-options", b"nosniff")
 _SANE_ID = re.compile(rb"[A-Za-z0-9._:-]{1,128}")
 
 
@@ -39,6 +43,7 @@ class Envelope:
         self._direct = direct
         self._serving = serving
         self._log_requests = serving.settings.log_requests
+        self._guarded = not isinstance(serving.guard, Open)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -60,19 +65,37 @@ class Envelope:
             nonlocal status
             if message["type"] == "http.response.start":
                 status = message["status"]
-                message["headers"] = [*message["headers"], (b"x-request-id", encoded)]
+                message["headers"] = [*message["headers"], (b"x-request-id", encoded), _NOSNIFF]
             await send(message)
 
+        admitted: Pass | None = None
         try:
+            admitted = self._admit(scope)
             await app(scope, receive, send_with_id)
+        except PanoptesError as error:  # at the door: behind it each protocol tells its own
+            response = problem_response(problem_of(error, request_id), error)
+            await response(scope, receive, send_with_id)
         except Exception as error:
             log.exception("unexpected error")
             if not status:
                 response = problem_response(problem_of(error, request_id))
                 await response(scope, receive, send_with_id)
         finally:
+            if admitted is not None:
+                admitted.leave()
             logs.request_id.reset(token)
             self._tell(scope, request_id, status, time.perf_counter() - started)
+
+    def _admit(self, scope: Scope) -> Pass | None:
+        """Let the caller in, or raise why not. Costs nothing where there is neither key nor
+        admin port."""
+        admin_port = self._serving.admin_port
+        if admin_port is None and not self._guarded:
+            return None
+        method, path = scope["method"], scope["path"]
+        if admin_port not in (None, scope["server"][1]) and is_admin(method, path):
+            raise NotFoundError(f"{path} is on another port")
+        return self._serving.guard.enter(scope_of(method, path), scope["headers"])
 
     def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         # The route, not the path: a path that anyone may invent must not become a metric.

@@ -10,7 +10,7 @@ import orjson
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 from starlette.responses import Response
 
-from service.errors import BusyError, InvalidOptionError, PanoptesError
+from service.errors import BusyError, InvalidOptionError, PanoptesError, UnauthorizedError
 
 MEDIA_TYPE = "application/problem+json"
 
@@ -53,6 +53,8 @@ def problem_response(problem: Problem, error: Exception | None = None) -> Respon
     if isinstance(error, BusyError):
         # Whole seconds, as RFC 9110 has it, and never "at once".
         headers["Retry-After"] = str(max(1, math.ceil(error.retry_after_s)))
+    if isinstance(error, UnauthorizedError):
+        headers["WWW-Authenticate"] = "Bearer"
     return Response(
         orjson.dumps(problem.model_dump()),
         status_code=problem.status,

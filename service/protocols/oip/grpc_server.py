@@ -33,6 +33,8 @@ Method = Callable[[Any, Any], Awaitable[Any]]
 
 _CODES = {
     400: grpc.StatusCode.INVALID_ARGUMENT,
+    401: grpc.StatusCode.UNAUTHENTICATED,
+    403: grpc.StatusCode.PERMISSION_DENIED,
     404: grpc.StatusCode.NOT_FOUND,
     413: grpc.StatusCode.INVALID_ARGUMENT,
     415: grpc.StatusCode.INVALID_ARGUMENT,
@@ -73,7 +75,7 @@ class GrpcServer:
         )
         methods = {
             name: grpc.unary_unary_rpc_method_handler(
-                self._answering(method),
+                self._answering(method, "Live" in name or "Ready" in name),
                 request_deserializer=message(f"{name}Request").FromString,
                 response_serializer=lambda answer: answer.SerializeToString(),
             )
@@ -100,10 +102,14 @@ class GrpcServer:
             "ModelInfer": self._infer,
         }
 
-    def _answering(self, method: Method) -> Method:
+    def _answering(self, method: Method, is_open: bool) -> Method:
         async def answer(request: Any, context: Any) -> Any:
             try:
-                return await method(request, context)
+                admitted = self._serving.guard.enter(None if is_open else "infer", _keys(context))
+                try:
+                    return await method(request, context)
+                finally:
+                    admitted.leave()
             except PanoptesError as error:
                 code = _CODES.get(error.status, grpc.StatusCode.INTERNAL)
                 await context.abort(code, error.detail)
@@ -145,6 +151,15 @@ class GrpcServer:
         by_parameter = deadline_after(timeout and timeout.int64_param, default_ms)
         left_s = context.time_remaining()
         return by_parameter if left_s is None else min(by_parameter, time.monotonic() + left_s)
+
+
+def _keys(context: Any) -> list[tuple[bytes, bytes]]:
+    """A call's metadata as headers; what is not text is no key."""
+    return [
+        (name.encode(), value.encode("latin-1", "replace"))
+        for name, value in context.invocation_metadata() or ()
+        if isinstance(value, str)
+    ]
 
 
 def _read_inputs(request: Any) -> list[Input]:

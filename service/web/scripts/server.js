@@ -1,5 +1,6 @@
 /** The server, spoken to over HTTP. Addresses are relative: a proxy may put it below any path. */
 
+import { askForKey, withKey } from "./key.js";
 import { parseServerTiming } from "./timing.js";
 
 /** What went wrong, as the server told it (RFC 9457) or as the network showed it. */
@@ -57,11 +58,13 @@ export async function describeModel(name) {
   return (await reach(address(`models/${name}`), { cache: "no-store" })).json();
 }
 
-/** The response if it is a good one, else a Problem. */
-export async function reach(url, init) {
+/** The response if it is a good one, else a Problem. Asks the person for a key where one is wanted. */
+export async function reach(url, init = {}) {
   let response;
   try {
-    response = await fetch(url, init);
+    do {
+      response = await fetch(url, { ...init, headers: withKey(init.headers) });
+    } while (response.status === 401 && (await askForKey()));
   } catch (error) {
     if (error.name === "AbortError") throw error;
     throw new Problem({
