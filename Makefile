@@ -5,10 +5,10 @@ BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: help serve test check format bench clean
+.PHONY: help serve test check format bench lock deploy-tools container-check clean
 
 help:  ## Say what there is
-	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
 
 serve: $(SERVE_STAMP)  ## Install the light server and start it on 127.0.0.1:8000
 	@exec $(BIN)/panoptes serve $(ARGS)
@@ -29,8 +29,17 @@ format: $(DEV_STAMP)  ## Rewrite the code as `check` wants it
 bench: $(DEV_STAMP)  ## Measure the server beside its ceiling and a naive one
 	$(BIN)/python -m benchmarks $(ARGS)
 
+lock: $(DEV_STAMP)  ## Lock the images' dependencies anew (ARGS=--upgrade for newer ones)
+	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh $(ARGS)
+
+deploy-tools: $(DEV_STAMP)  ## Fetch what the tests of k8s/ check against: schemas, checkov, promtool
+	PYTHON=$(BIN)/python sh tests/k8s/tools.sh
+
+container-check: $(DEV_STAMP)  ## Build the images and run one hardened, without Docker: Debian, as root
+	CONTAINER_CHECK=1 $(BIN)/python -m pytest tests/docker -m container $(ARGS)
+
 clean:  ## Remove the virtual environment and caches
-	rm -rf $(VENV) .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	rm -rf $(VENV) build/tools .mypy_cache .ruff_cache .pytest_cache .hypothesis
 
 # Everything includes the light server: after `make test`, `make serve` installs nothing more.
 $(SERVE_STAMP): pyproject.toml

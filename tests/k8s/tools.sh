@@ -1,0 +1,42 @@
+#!/bin/sh
+# Fetch what the tests of k8s/ hold the manifests against, into build/tools. Each thing is fetched once;
+# what cannot be had here is left out, and the tests that need it say so.
+set -eu
+cd "$(dirname "$0")/../.."
+tools=$PWD/build/tools
+python=${PYTHON:-.venv/bin/python}
+mkdir -p "$tools"
+
+# Types and validators of custom resources.
+if ! cmp -s tests/k8s/package-lock.json "$tools/schemas/package-lock.json"; then
+    if command -v npm >/dev/null; then
+        rm -rf "$tools/schemas" && mkdir -p "$tools/schemas"
+        cp tests/k8s/package.json tests/k8s/package-lock.json "$tools/schemas/"
+        (cd "$tools/schemas" && npm ci --no-audit --no-fund --loglevel=error) ||
+            rm -f "$tools/schemas/package-lock.json"
+    fi
+fi
+
+# KServe's types; its code is not run, so that what it depends on is not needed.
+if [ ! -d "$tools/kserve" ]; then
+    "$python" -m pip install --quiet --no-deps --target "$tools/kserve" 'kserve>=0.16' ||
+        rm -rf "$tools/kserve"
+fi
+
+# In an environment of its own: it pins what others need newer.
+if [ ! -x "$tools/checkov/bin/checkov" ]; then
+    "$python" -m venv "$tools/checkov" &&
+        "$tools/checkov/bin/python" -m pip install --quiet 'checkov>=3.2' || rm -rf "$tools/checkov"
+fi
+
+# Prometheus's own judge of rules, out of Debian's package; nothing is installed or started.
+if [ ! -x "$tools/promtool" ] && ! command -v promtool >/dev/null && command -v apt-get >/dev/null; then
+    fetched=$(mktemp -d)
+    if (cd "$fetched" && apt-get -qq download prometheus 2>/dev/null) ||
+        { apt-get -qq update && cd "$fetched" && apt-get -qq download prometheus; }; then
+        dpkg-deb -x "$fetched"/prometheus_*.deb "$fetched/root" &&
+            cp "$fetched/root/usr/bin/promtool" "$tools/promtool"
+    fi
+    rm -rf "$fetched"
+fi
+ls "$tools"
