@@ -28,6 +28,8 @@ SCALE = 4
 """Pixels of an image for each cell of its latents."""
 FIELD = 0.4
 """How far the network strays from the colour, as the latents around a cell lead it to."""
+STRENGTH = 0.4
+"""Of a colour that is named: what no guidance drives to the edge."""
 TRAIN_STEPS = 100
 PREVIEW = "127.5,0,0, 0,127.5,0, 0,0,127.5, 0,0,0, 127.5,127.5,127.5"
 PAINTER_DEFAULTS: Mapping[str, bool | int | float | str] = MappingProxyType(
@@ -125,7 +127,7 @@ def meaning(words: Sequence[str]) -> Floats:
     wanted = np.zeros(CHANNELS)
     for word in words:
         if word in COLOURS:
-            wanted[:3] += np.array(COLOURS[word]) / 127.5 - 1
+            wanted[:3] += STRENGTH * (np.array(COLOURS[word]) / 127.5 - 1)
     return wanted
 
 
