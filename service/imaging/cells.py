@@ -9,8 +9,9 @@ h w cells, H W pixels of the image as sent.
 from __future__ import annotations
 
 import functools
+import math
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
@@ -69,23 +70,58 @@ def lay_cells(values: Map, placement: Placement) -> CellMap:
     map, cells are cut into parts, and each part has the value that weighs most there between the
     four middles of cells around it.
     """
-    height, width = values.shape
     left, top, right, bottom = placement.image_rect_px
     fill_left, fill_top, fill_right, fill_bottom = placement.input_rect_px
-    per_cell = min(
-        (right - left) / (fill_right - fill_left) * placement.input_width_px / width,
-        (bottom - top) / (fill_bottom - fill_top) * placement.input_height_px / height,
-    )
-    values = refine(values, min(MOST_PARTS, MOST_CELLS // max(height, width), int(per_cell)))
     height, width = values.shape
-    lines = np.zeros((max(height, width) + 1, 2))
-    lines[: width + 1, 0] = np.arange(width + 1) * (placement.input_width_px / width)
-    lines[: height + 1, 1] = np.arange(height + 1) * (placement.input_height_px / height)
-    on_image = placement.to_image(lines)
-    x, columns_px = _pixel_lines(on_image[: width + 1, 0], left, right, placement.image_width_px)
-    y, rows_px = _pixel_lines(on_image[: height + 1, 1], top, bottom, placement.image_height_px)
-    framed = np.pad(values, 1, constant_values=NOTHING)  # around what the model saw of the image
+    down = _Axis.of(fill_top, fill_bottom, placement.input_height_px / height, top, bottom)
+    across = _Axis.of(fill_left, fill_right, placement.input_width_px / width, left, right)
+    seen = values[down.first : down.end, across.first : across.end]  # no margin has a say
+    parts = min(
+        MOST_PARTS, MOST_CELLS // max(height, width), int(min(down.cell_px, across.cell_px))
+    )
+    seen = refine(seen, parts)
+    y, rows_px = down.lay(seen.shape[0], placement.image_height_px)
+    x, columns_px = across.lay(seen.shape[1], placement.image_width_px)
+    framed = np.pad(seen, 1, constant_values=NOTHING)  # around what the model saw of the image
     return CellMap(framed[np.ix_(y, x)], rows_px, columns_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Axis:
+    """Where the cells from `first` up to `end` lie along one side of the image, of which the model
+    saw from `low_px` to `high_px`."""
+
+    first: int
+    end: int
+    start_px: float
+    cell_px: float
+    low_px: float
+    high_px: float
+
+    @classmethod
+    def of(cls, fill_low: int, fill_high: int, cell: float, low_px: float, high_px: float) -> _Axis:
+        """`cell` pixels of the input are one cell; the image fills those from low to high."""
+        # What has its middle in a margin says nothing of the image: its neighbour goes on instead.
+        first, end = math.ceil(fill_low / cell - 0.5), math.ceil(fill_high / cell - 0.5)
+        if first >= end:
+            first = int((fill_low + fill_high) / 2 // cell)
+            end = first + 1
+        scale = (high_px - low_px) / (fill_high - fill_low)
+        start_px = low_px + (first * cell - fill_low) * scale
+        return cls(first, end, start_px, cell * scale, low_px, high_px)
+
+    def lay(self, cells: int, size_px: int) -> tuple[Ints, Ints]:
+        """The cells are cut into as many `cells`. The indices of those that hold the middle of a
+        pixel, where 0 and `cells` + 1 are what lies before and behind all that was seen; and the
+        lines between their pixels, with both ends of the image."""
+        part_px = self.cell_px * (self.end - self.first) / cells
+        lines = self.start_px + np.arange(cells + 1) * part_px
+        lines = np.clip(lines, self.low_px, self.high_px)
+        lines[[0, -1]] = self.low_px, self.high_px
+        lines = np.ceil(lines - 0.5 - 1e-6).astype(np.int64)
+        edges = np.concatenate(([0], lines, [size_px]))
+        held = np.flatnonzero(np.diff(edges))
+        return held, np.append(edges[held], size_px)
 
 
 def refine(values: Map, parts: int) -> Map:
@@ -135,15 +171,3 @@ def _winners(parts: int) -> NDArray[np.intp]:
     shares = np.einsum("kij,jyx->kiyx", same, weights)
     winners: NDArray[np.intp] = shares.round(9).argmax(axis=1)
     return winners
-
-
-def _pixel_lines(lines: NDArray[Any], low: float, high: float, size_px: int) -> tuple[Ints, Ints]:
-    """Lines of cells [n + 1] along one axis of the image, of which the model saw `low` to `high`.
-
-    The indices of those cells that hold the middle of a pixel, where 0 and n + 1 are what lies
-    before and behind all that was seen; and the lines between their pixels, with both ends.
-    """
-    first = np.ceil(np.clip(lines, low, high) - 0.5 - 1e-6).astype(np.int64)
-    edges = np.concatenate(([0], first, [size_px]))
-    held = np.flatnonzero(np.diff(edges))
-    return held, np.append(edges[held], size_px)

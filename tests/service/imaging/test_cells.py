@@ -24,16 +24,24 @@ def placed(mode: Mode, size: tuple[int, int], side: int = 32) -> Placement:
 
 
 def looked_up(values: np.ndarray, placement: Placement) -> np.ndarray:
-    """The cell at the place of each pixel's middle, 0 where the model did not look: [H, W]."""
-    width, height = placement.image_width_px, placement.image_height_px
-    x, y = np.meshgrid(np.arange(width) + 0.5, np.arange(height) + 0.5)
-    points = placement.to_input(np.stack([x, y], axis=-1).reshape(-1, 2)).reshape(height, width, 2)
-    cell = points / (placement.input_width_px, placement.input_height_px) * values.shape[::-1]
-    column, row = (np.clip(np.floor(cell[..., at] + 1e-6), 0, None).astype(int) for at in (0, 1))
-    column, row = column.clip(max=values.shape[1] - 1), row.clip(max=values.shape[0] - 1)
-    left, top, right, bottom = placement.image_rect_px
-    seen = (x >= left) & (x < right) & (y >= top) & (y < bottom)
-    return np.where(seen, values[row, column], 0)
+    """The cell at the place of each pixel's middle, or the nearest whose own middle is shown;
+    0 where the model did not look: [H, W]."""
+    cells, seen = [], []
+    for axis, size, side, count in (
+        (1, placement.image_height_px, placement.input_height_px, values.shape[0]),
+        (0, placement.image_width_px, placement.input_width_px, values.shape[1]),
+    ):
+        low, high = placement.input_rect_px[axis], placement.input_rect_px[axis + 2]
+        shown = [at for at in range(count) if low <= (at + 0.5) * side / count < high]
+        shown = shown or [int((low + high) / 2 * count / side)]
+        middles = np.arange(size) + 0.5
+        points = np.zeros((size, 2))
+        points[:, axis] = middles
+        at = np.floor(placement.to_input(points)[:, axis] * count / side + 1e-6).astype(int)
+        cells.append(at.clip(shown[0], shown[-1]))
+        low_px, high_px = placement.image_rect_px[axis], placement.image_rect_px[axis + 2]
+        seen.append((middles >= low_px) & (middles < high_px))
+    return np.where(np.logical_and.outer(*seen), values[np.ix_(*cells)], 0)
 
 
 @pytest.mark.parametrize("mode", ["stretch", "crop", "letterbox"])
