@@ -11,9 +11,10 @@ from service.generation import check_generator
 from service.tasks.classify import Classify
 from service.tasks.depth import DepthTask
 from service.tasks.detect import Detect
+from service.tasks.segment import SegmentTask
 from service.tasks.task import ImageTask
 
-IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(), Detect(), DepthTask())
+IMAGE_TASKS: tuple[ImageTask[Any, Any], ...] = (Classify(), Detect(), SegmentTask(), DepthTask())
 
 _CHECKS: dict[str, Callable[[Manifest], None]] = {
     **{task.name: task.check for task in IMAGE_TASKS},

@@ -1,0 +1,531 @@
+"""POST /segment: every form of the answer, read back by readers that are not ours."""
+
+from __future__ import annotations
+
+import base64
+import io
+import json
+import queue
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import cv2
+import httpx
+import numpy as np
+import pytest
+from PIL import Image, ImageDraw
+from pycocotools import mask as coco
+from pycocotools.coco import COCO
+from pycocotools.cocoeval import COCOeval
+from pydantic import TypeAdapter
+
+from service.bundle import BundleError, Manifest, TensorSpec
+from service.engine.cost import CostCurve
+from service.engine.job import Job
+from service.imaging import class_colour, shade
+from service.tasks import check_manifest
+from service.tasks.form import JSON
+from service.tasks.segment import SegmentOptions, SegmentTask
+from service.tasks.segment_answer import Segments
+from service.tasks.task import ImageCall
+from tests.segment_bundle import COLOURS, STUFF, write_tiny_segmenter
+from tests.serving import Running, running
+
+# pycocotools hands NumPy its buffers in a way that NumPy 2 remarks on.
+pytestmark = pytest.mark.filterwarnings("ignore:__array__ implementation:DeprecationWarning")
+
+SIZE = (384, 256)
+"""Three pixels of the image are one of the input, twelve a cell."""
+CELL = 12
+LEFT_RED = (24, 48, 144, 144)
+RIGHT_RED = (216, 48, 336, 144)
+HOLE = (252, 84, 300, 120)
+GREEN = (36, 180, 96, 228)
+FLOOR = (0, 192, 384, 256)
+PANOPTIC_TYPE = "image/vnd.panoptes.panoptic+png"
+ROTATED = 6
+"""The EXIF orientation of a camera held upright: the stored image must be turned clockwise."""
+
+
+@pytest.fixture(scope="module")
+def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """`cutter` answers by default and sees all of an image; `centre` only its middle."""
+    repository: Path = tmp_path_factory.mktemp("repository")
+    write_tiny_segmenter(repository)
+    write_tiny_segmenter(repository, name="centre", mode="crop")
+    with running(repository, default_models={"segment": "cutter"}) as started:
+        yield started
+
+
+def scene(
+    *rectangles: tuple[str, tuple[int, int, int, int]], size: tuple[int, int] = SIZE
+) -> Image.Image:
+    image = Image.new("RGB", size, "#727272")
+    pen = ImageDraw.Draw(image)
+    for colour, (left, top, right, bottom) in rectangles:
+        pen.rectangle((left, top, right - 1, bottom - 1), fill=colour)
+    return image
+
+
+TABLE = scene(
+    ("#0000ff", FLOOR),
+    ("#ff0000", LEFT_RED),
+    ("#ff1000", RIGHT_RED),
+    ("#727272", HOLE),
+    ("#00ff20", GREEN),
+)
+"""Two red things, one with a hole, and a green one that stands on blue stuff."""
+FOUND = {"red": 2, "green": 1, "blue": 1}
+
+
+def png(image: Image.Image, **options: Any) -> bytes:
+    file = io.BytesIO()
+    image.save(file, "PNG", **options)
+    return file.getvalue()
+
+
+def ask(server: Running, image: Image.Image | bytes, **params: Any) -> httpx.Response:
+    content = image if isinstance(image, bytes) else png(image)
+    response = server.client.post("/segment", content=content, params=params)
+    assert response.status_code == 200, response.text
+    return response
+
+
+def told(server: Running, image: Image.Image | bytes, **params: Any) -> dict[str, Any]:
+    (answer,) = ask(server, image, **params).json()["images"]
+    return answer
+
+
+def counted(answer: dict[str, Any]) -> dict[str, int]:
+    labels = [segment["label"] for segment in answer["segments"]]
+    return {label: labels.count(label) for label in labels}
+
+
+def id_map(answer: dict[str, Any]) -> np.ndarray:
+    """The masks of JSON, laid into one map by pycocotools; no two may share a pixel."""
+    ids = np.zeros((answer["height"], answer["width"]), int)
+    for segment in answer["segments"]:
+        mask = coco.decode(segment["mask"]).astype(bool)
+        assert not ids[mask].any()
+        ids[mask] = segment["id"]
+    return ids
+
+
+def loaded(response: httpx.Response) -> np.ndarray:
+    return np.load(io.BytesIO(response.content), allow_pickle=False)
+
+
+def rgb2id(pixels: np.ndarray) -> np.ndarray:
+    """As the panoptic API of COCO reads its files."""
+    wide = pixels.astype(np.int64)
+    return wide[..., 0] + 256 * wide[..., 1] + 256 * 256 * wide[..., 2]
+
+
+def within(mask: np.ndarray, pixels: int) -> np.ndarray:
+    """Where the edge of a mask is no farther than so many pixels."""
+    kernel = np.ones((2 * pixels + 1, 2 * pixels + 1), np.uint8)
+    image = mask.astype(np.uint8)
+    return cv2.dilate(image, kernel) != cv2.erode(image, kernel)
+
+
+# -- masks
+
+
+def test_masks_are_where_the_colours_are(server: Running) -> None:
+    answer = told(server, TABLE)
+    assert (answer["width"], answer["height"], answer["mode"]) == (*SIZE, "panoptic")
+    assert counted(answer) == FOUND
+    ids, pixels = id_map(answer), np.asarray(TABLE).astype(int)
+    for segment in answer["segments"]:
+        near = np.abs(pixels - COLOURS[segment["label"]]).max(axis=-1) < 40
+        mask, middle = ids == segment["id"], np.arange(SIZE[0]) < SIZE[0] // 2
+        if segment["is_thing"]:
+            near &= middle if segment["box"][0] < SIZE[0] // 2 else ~middle
+        assert not ((mask != near) & ~within(near, CELL)).any()
+
+
+def test_area_box_and_score_are_those_of_the_mask(server: Running) -> None:
+    answer = told(server, TABLE)
+    assert TypeAdapter(Segments).validate_python(answer)
+    for segment in answer["segments"]:
+        assert segment["area"] == coco.area(segment["mask"])
+        left, top, width, height = coco.toBbox(segment["mask"])
+        assert segment["box"] == [left, top, left + width, top + height]
+        assert 0.6 < segment["score"] <= 1
+        assert list(COLOURS)[segment["index"]] == segment["label"]
+        assert segment["is_thing"] == (segment["label"] not in STUFF)
+
+
+@pytest.mark.parametrize(
+    "size", [(128, 128), (640, 480), (90, 700), (33, 21), (2000, 300), (7, 5), (1, 1)]
+)
+def test_every_form_has_the_size_of_the_image(server: Running, size: tuple[int, int]) -> None:
+    image = scene(("#ff0000", (0, 0, *size)), size=size)
+    answer = told(server, image)
+    assert (answer["width"], answer["height"]) == size
+    assert {tuple(segment["mask"]["size"]) for segment in answer["segments"]} == {size[::-1]}
+    ids = id_map(answer)
+    assert (ids > 0).all()
+    np.testing.assert_array_equal(loaded(ask(server, image, format="npy")), ids)
+    opened = Image.open(io.BytesIO(ask(server, image, format="panoptic").content))
+    np.testing.assert_array_equal(rgb2id(np.asarray(opened)), ids)
+
+
+def test_an_image_is_answered_as_exif_turns_it(server: Running) -> None:
+    exif = Image.Exif()
+    exif[0x0112] = ROTATED
+    stored = png(TABLE.transpose(Image.Transpose.ROTATE_90), exif=exif)
+    np.testing.assert_array_equal(id_map(told(server, stored)), id_map(told(server, TABLE)))
+
+
+def test_what_a_crop_did_not_see_belongs_to_nothing(server: Running) -> None:
+    for mode in ("panoptic", "semantic"):
+        image = scene(("#0000ff", (0, 0, *SIZE)))
+        ids = loaded(ask(server, image, model="centre", format="npy", mode=mode))
+        assert (ids[:, 64:320] > 0).all()
+        assert not ids[:, :64].any() and not ids[:, 320:].any()
+
+
+def test_nothing_found_is_an_answer(server: Running) -> None:
+    empty = scene()
+    assert told(server, empty)["segments"] == []
+    assert not loaded(ask(server, empty, format="npy")).any()
+    opened = Image.open(io.BytesIO(ask(server, empty, format="panoptic").content))
+    assert opened.text == {"segments_info": "[]"}
+    assert ask(server, empty, format="polygons").json()["features"] == []
+    assert ask(server, empty, format="coco").json() == []
+
+
+# -- modes
+
+
+def test_instances_are_the_things_with_the_ids_that_they_have(server: Running) -> None:
+    panoptic, instance = told(server, TABLE), told(server, TABLE, mode="instance")
+    assert counted(instance) == {"red": 2, "green": 1}
+    things = [segment for segment in panoptic["segments"] if segment["is_thing"]]
+    assert instance == {**panoptic, "mode": "instance", "segments": things}
+
+
+def test_semantics_have_one_segment_a_label_and_leave_nothing_out(server: Running) -> None:
+    answer = told(server, TABLE, mode="semantic", score_threshold=1, min_area=1)
+    assert {"red": 1, "green": 1, "blue": 1}.items() <= counted(answer).items()
+    assert {*counted(answer).values()} == {1}
+    for segment in answer["segments"]:
+        assert segment["id"] == segment["index"] + 1
+        assert segment["score"] is None
+    ids = id_map(answer)
+    assert (ids > 0).all()
+    semantic = loaded(ask(server, TABLE, mode="semantic", format="npy"))
+    np.testing.assert_array_equal(semantic, ids)
+    assert semantic[90, 80] == semantic[60, 230] == list(COLOURS).index("red") + 1
+
+
+# -- options
+
+
+def test_the_score_threshold_is_the_requests_else_the_bundles(server: Running) -> None:
+    pale = scene(("#ff3000", LEFT_RED), ("#ff0000", RIGHT_RED))  # 48 of 96 away: a score of 0.5
+    assert [s["score"] for s in told(server, pale)["segments"]] == [1.0]
+    assert len(told(server, pale, score_threshold=0.3)["segments"]) == 2
+    assert told(server, pale, score_threshold=1)["segments"] == []
+
+
+def test_what_others_have_taken_is_dropped_by_the_overlap_threshold(server: Running) -> None:
+    left, top, right, bottom = LEFT_RED
+    middle = (left + right) // 2
+    image = scene(
+        ("#ff4800", (left, top, middle, bottom)),  # red and orange, nearer to orange
+        ("#ff0000", (middle, top, right, bottom)),
+    )
+    some = {"score_threshold": 0.1, "min_area": 0.0}
+    assert counted(told(server, image, overlap_threshold=0.3, **some)) == {"red": 1, "orange": 1}
+    assert counted(told(server, image, overlap_threshold=0.7, **some)) == {"orange": 1}
+
+
+def test_what_is_small_is_dropped_by_the_least_area(server: Running) -> None:
+    assert counted(told(server, TABLE, min_area=0.02)) == {"red": 2, "blue": 1}
+
+
+def test_requests_with_different_thresholds_share_a_batch(tmp_path: Path) -> None:
+    write_tiny_segmenter(tmp_path)
+    expected = {0.0: 4, 0.02: 3, 0.1: 1, 0.9: 0}
+    with running(tmp_path, workers=1) as server:
+        model = server.serving.registry.find("segment", None)
+        lane = model.lanes["segment"]
+        lane.cost = CostCurve()  # knows nothing, so that all that waits is one batch
+        settled = queue.SimpleQueue[Job]()
+        jobs = []
+        for least in expected:
+            options = SegmentOptions(min_area=least)
+            call = ImageCall(SegmentTask(), model, png(TABLE), options, JSON, server.serving.limits)
+            jobs.append(Job(prepare=call.prepare, finish=call.finish, on_done=settled.put))
+        model.device.scheduler.submit(lane, jobs)
+        for _ in jobs:
+            settled.get(timeout=20)
+    assert [job.timing.largest_batch for job in jobs] == [4] * 4
+    assert [len(job.outcome().segments) for job in jobs] == list(expected.values())
+
+
+@pytest.mark.parametrize("way", ["raw", "form", "json"])
+def test_images_and_options_come_as_to_any_task(server: Running, way: str) -> None:
+    image = png(TABLE)
+    if way == "raw":
+        response = server.client.post("/segment?mode=instance", content=image)
+    elif way == "form":
+        data = {"mode": "instance"}
+        response = server.client.post("/segment", files={"image": image}, data=data)
+    else:
+        text = base64.b64encode(image).decode()
+        response = server.client.post("/segment", json={"image": text, "mode": "instance"})
+    (answer,) = response.json()["images"]
+    assert counted(answer) == {"red": 2, "green": 1}
+
+
+def test_several_images_are_answered_in_the_order_sent_and_fail_alone(server: Running) -> None:
+    files = [("image", png(TABLE)), ("image", b"no image"), ("image", png(scene()))]
+    first, broken, last = server.client.post("/segment", files=files).json()["images"]
+    assert counted(first) == FOUND
+    assert broken["error"]["status"] == 400
+    assert last["segments"] == []
+
+
+@pytest.mark.parametrize(
+    ("params", "says"),
+    [
+        ({"mode": "everything"}, "mode"),
+        ({"score_threshold": 1.5}, "score_threshold"),
+        ({"overlap_threshold": -0.1}, "overlap_threshold"),
+        ({"min_area": "nan"}, "min_area"),
+        ({"tolerance_px": -1}, "tolerance_px"),
+        ({"format": "rle"}, "'json', 'png', 'panoptic', 'npy', 'polygons' or 'coco'"),
+        ({"top_k": 3}, "there is no option 'top_k'"),
+    ],
+)
+def test_what_cannot_be_done_is_refused_and_named(
+    server: Running, params: dict[str, Any], says: str
+) -> None:
+    response = server.client.post("/segment", content=png(TABLE), params=params)
+    assert response.status_code == 422
+    assert says in response.json()["detail"]
+
+
+# -- other forms
+
+
+@pytest.mark.parametrize("mode", ["panoptic", "instance", "semantic"])
+def test_the_panoptic_png_is_read_as_coco_reads_its_own(server: Running, mode: str) -> None:
+    response = server.client.post(
+        "/segment", content=png(TABLE), params={"mode": mode}, headers={"Accept": PANOPTIC_TYPE}
+    )
+    assert response.headers["content-type"] == PANOPTIC_TYPE
+    opened = Image.open(io.BytesIO(response.content))
+    ids = rgb2id(np.asarray(opened))
+    answer = told(server, TABLE, mode=mode)
+    np.testing.assert_array_equal(ids, id_map(answer))
+    info = json.loads(opened.text["segments_info"])
+    values, areas = np.unique(ids[ids > 0], return_counts=True)
+    assert {entry["id"]: entry["area"] for entry in info} == dict(zip(values, areas, strict=True))
+    for entry, segment in zip(info, answer["segments"], strict=True):
+        assert entry["category_id"] == segment["index"] + 1
+        assert (entry["label"], entry["iscrowd"]) == (segment["label"], 0)
+        assert entry["isthing"] == int(segment["is_thing"])
+        left, top, width, height = entry["bbox"]
+        assert [left, top, left + width, top + height] == segment["box"]
+
+
+def test_polygons_are_the_masks_again(server: Running) -> None:
+    """Filled by Pillow and by OpenCV, which both count a line's own pixels as inside."""
+    answer = told(server, TABLE)
+    ids = id_map(answer)
+    collection = ask(server, TABLE, format="polygons", tolerance_px=0).json()
+    assert collection["type"] == "FeatureCollection"
+    by_id = {segment["id"]: segment for segment in answer["segments"]}
+    assert [feature["id"] for feature in collection["features"]] == [*by_id]
+    for feature in collection["features"]:
+        said = {"image": 0, **by_id[feature["id"]]}
+        del said["id"], said["mask"]
+        assert (feature["type"], feature["properties"]) == ("Feature", said)
+        assert feature["geometry"]["type"] == "MultiPolygon"
+        polygons = feature["geometry"]["coordinates"]
+        by_pillow = Image.new("1", SIZE)
+        pen = ImageDraw.Draw(by_pillow)
+        by_opencv = np.zeros(ids.shape, np.uint8)
+        for outline, *holes in polygons:
+            pen.polygon([tuple(point) for point in outline], fill=1)
+            for hole in holes:
+                pen.polygon([tuple(point) for point in hole], fill=0)
+            cv2.fillPoly(by_opencv, [np.array(ring) for ring in (outline, *holes)], 1)
+        mask = ids == feature["id"]
+        edge = within(mask, 1)
+        for filled in (np.asarray(by_pillow), by_opencv > 0):
+            assert not ((filled != mask) & ~edge).any()
+    holes = [len(f["geometry"]["coordinates"][0]) - 1 for f in collection["features"]]
+    assert sorted(holes) == [0, 0, 0, 1]
+
+
+def test_polygons_have_fewer_points_the_farther_they_may_be(server: Running) -> None:
+    disc = Image.new("RGB", SIZE, "#727272")
+    ImageDraw.Draw(disc).ellipse((20, 20, 180, 220), fill="#ff0000")
+    counts = []
+    for options in ({"tolerance_px": 0}, {"tolerance_px": 1}, {}, {"tolerance_px": 20}):
+        (feature,) = ask(server, disc, format="polygons", **options).json()["features"]
+        ((outline,),) = feature["geometry"]["coordinates"]
+        assert outline[0] == outline[-1]
+        counts.append(len(outline))
+    assert counts == sorted(counts, reverse=True)
+    assert counts[0] > 2 * counts[2] > 2 * counts[3]
+
+
+def test_polygons_and_results_of_several_images_are_one_list(server: Running) -> None:
+    files = [("image", png(scene(("#ff0000", LEFT_RED)))), ("image", png(scene()))] * 2
+    polygons = server.client.post("/segment?format=polygons", files=files).json()
+    assert [f["properties"]["image"] for f in polygons["features"]] == [0, 2]
+    results = server.client.post("/segment?format=coco", files=files).json()
+    assert [result["image_id"] for result in results] == [0, 2]
+
+
+def test_coco_results_are_read_by_coco_evaluation(
+    server: Running, capsys: pytest.CaptureFixture[str]
+) -> None:
+    response = server.client.post("/segment?format=coco&mode=instance", content=png(TABLE))
+    assert response.headers["content-type"] == "application/vnd.coco.results+json"
+    results = response.json()
+    truth = COCO()
+    truth.dataset = {
+        "info": {},
+        "images": [{"id": 0, "width": SIZE[0], "height": SIZE[1]}],
+        "categories": [{"id": at + 1, "name": name} for at, name in enumerate(COLOURS)],
+        "annotations": [
+            {
+                "id": at + 1,
+                "image_id": 0,
+                "category_id": result["category_id"],
+                "segmentation": result["segmentation"],
+                "area": float(coco.area(result["segmentation"])),
+                "bbox": coco.toBbox(result["segmentation"]).tolist(),
+                "iscrowd": 0,
+            }
+            for at, result in enumerate(results)
+        ],
+    }
+    truth.createIndex()
+    evaluation = COCOeval(truth, truth.loadRes(results), "segm")
+    evaluation.evaluate()
+    evaluation.accumulate()
+    evaluation.summarize()
+    capsys.readouterr()
+    assert evaluation.stats[0] == pytest.approx(1.0)
+    areas = {truth.anns[at]["area"] for at in truth.anns}
+    assert areas == {s["area"] for s in told(server, TABLE, mode="instance")["segments"]}
+
+
+def test_png_shows_each_label_in_its_colour_and_tells_things_apart(server: Running) -> None:
+    image = TABLE.resize((1152, 768), Image.Resampling.NEAREST)
+    drawn = np.asarray(Image.open(io.BytesIO(ask(server, image, format="png").content)))
+    assert drawn.shape == (768, 1152, 3)
+    plain = np.asarray(image).astype(int)
+
+    def tint(x: int, y: int) -> np.ndarray:
+        """The colour that half covers the image there."""
+        return 2 * drawn[y, x].astype(int) - plain[y, x]
+
+    red, blue = class_colour(0), class_colour(3)
+    seen = [tint(120, 170), tint(690, 170)]
+    shades = [np.array(shade(red, turn)) for turn in (0, 1)]
+    assert {tuple(np.argmin([abs(s - one).max() for s in shades]) for one in seen)} <= {
+        (0, 1),
+        (1, 0),
+    }
+    assert all(min(abs(s - one).max() for s in shades) < 8 for one in seen)
+    assert abs(tint(1000, 740) - blue).max() < 8
+    np.testing.assert_array_equal(drawn[20, 20], plain[20, 20])
+
+
+@pytest.mark.parametrize("size", [(48, 36), (3000, 2000)])
+def test_png_is_readable_at_any_size(server: Running, size: tuple[int, int]) -> None:
+    image = TABLE.resize(size, Image.Resampling.NEAREST)
+    drawn = Image.open(io.BytesIO(ask(server, image, format="png").content))
+    assert max(drawn.size) == max(480, *size)
+
+
+def test_an_image_that_cannot_be_read_fails_the_lists_of_all(server: Running) -> None:
+    files = [("image", png(TABLE)), ("image", b"no image")]
+    for form in ("coco", "polygons"):
+        response = server.client.post(f"/segment?format={form}", files=files)
+        assert response.status_code == 400
+
+
+def test_a_large_image_costs_no_more_bytes_than_its_outlines_are_long(server: Running) -> None:
+    large = TABLE.resize((4000, 2667), Image.Resampling.NEAREST)
+    for form in ("json", "panoptic", "polygons"):
+        assert len(ask(server, large, format=form).content) < 100_000
+
+
+def test_the_documentation_has_the_forms_and_the_options(server: Running) -> None:
+    operation = server.client.get("/openapi.json").json()["paths"]["/segment"]["post"]
+    names = {parameter["name"] for parameter in operation["parameters"]}
+    assert {*SegmentOptions.model_fields} == names
+    forms = set(operation["responses"]["200"]["content"])
+    assert forms == {form.media_type for form in SegmentTask.forms}
+
+
+# -- bundles
+
+
+def without(tensors: tuple[TensorSpec, ...], name: str) -> tuple[TensorSpec, ...]:
+    return tuple(tensor for tensor in tensors if tensor.name != name)
+
+
+def changed(manifest: Manifest, **changes: Any) -> Manifest:
+    graph = manifest.graphs["segment"].model_copy(update=changes)
+    return manifest.model_copy(update={"graphs": {"segment": graph}})
+
+
+@pytest.fixture(scope="module")
+def manifest(tmp_path_factory: pytest.TempPathFactory) -> Manifest:
+    return write_tiny_segmenter(tmp_path_factory.mktemp("bundle")).manifest
+
+
+@pytest.mark.parametrize(
+    ("side", "name"),
+    [
+        *(("inputs", name) for name in ("image", "score_threshold", "overlap_threshold")),
+        *(("inputs", name) for name in ("min_area",)),
+        *(("outputs", name) for name in ("ids", "semantic", "labels", "scores", "areas", "boxes")),
+        ("outputs", "count"),
+    ],
+)
+def test_a_bundle_that_lacks_an_input_or_output_is_refused(
+    manifest: Manifest, side: str, name: str
+) -> None:
+    check_manifest(manifest)
+    tensors = getattr(manifest.graphs["segment"], side)
+    with pytest.raises(BundleError, match=r"must (take|give)"):
+        check_manifest(changed(manifest, **{side: without(tensors, name)}))
+
+
+def test_a_bundle_whose_map_cannot_hold_its_rows_is_refused(manifest: Manifest) -> None:
+    outputs = manifest.graphs["segment"].outputs
+
+    def widened(tensor: TensorSpec) -> TensorSpec:
+        if tensor.name not in ("labels", "scores", "areas", "boxes"):
+            return tensor
+        return tensor.model_copy(update={"shape": ("batch", 255, *tensor.shape[2:])})
+
+    with pytest.raises(BundleError, match="no room for 255 rows"):
+        check_manifest(changed(manifest, outputs=tuple(map(widened, outputs))))
+    with pytest.raises(BundleError, match="labels"):
+        check_manifest(manifest.model_copy(update={"labels": ()}))
+    wide = [
+        tensor.model_copy(update={"dtype": "int32"}) if tensor.name == "ids" else tensor
+        for tensor in outputs
+    ]
+    with pytest.raises(BundleError, match="uint8"):
+        check_manifest(changed(manifest, outputs=tuple(wide)))
+
+
+def test_a_bundle_with_another_graph_is_refused(manifest: Manifest) -> None:
+    graphs = {"detect": manifest.graphs["segment"]}
+    with pytest.raises(BundleError, match="'segment'"):
+        check_manifest(manifest.model_copy(update={"graphs": graphs}))
