@@ -64,8 +64,9 @@ def check_golden(bundle: Bundle, run: RunGraph) -> dict[str, float]:
             raise BundleError(f"{role!r} cannot run its golden inputs: {said}") from error
         drift[role] = 0.0
         for name in expected:
+            by_share = name in graph.compared_by_share
             distance, allowed = (
-                _distance(role, name, expected[name], found),
+                _distance(role, name, expected[name], found, by_share=by_share),
                 graph.tolerance_of(name),
             )
             if not distance <= allowed:
@@ -82,12 +83,16 @@ def _distance(
     name: str,
     expected: npt.NDArray[np.generic],
     outputs: Mapping[str, npt.NDArray[np.generic]],
+    *,
+    by_share: bool,
 ) -> float:
     if name not in outputs:
         raise BundleError(f"{role!r} has no output {name!r}")
     found = outputs[name]
     if found.shape != expected.shape:
         raise BundleError(f"{role!r}: {name} is {found.shape} where PyTorch gave {expected.shape}")
+    if by_share:
+        return float((found != expected).mean())
     with np.errstate(invalid="ignore"):  # infinity less infinity is NaN, and that is no match
         gap = np.abs(found.astype(np.float64) - expected.astype(np.float64))
     return float(gap.max()) if np.isfinite(gap).all() else math.inf

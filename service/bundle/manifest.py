@@ -89,11 +89,15 @@ class Graph(_Part):
     """The largest |engine - PyTorch| on the golden inputs with which the model may serve."""
     golden_tolerances: dict[str, PositiveFloat] = {}
     """The same for outputs of another unit: pixels beside scores, or indices, below 1 for equal."""
+    compared_by_share: tuple[str, ...] = ()
+    """Outputs whose numbers are names, such as the id of every cell of a map: how far two of them
+    are apart is the share of numbers that are not equal."""
     parity: tuple[Parity, ...] = ()
 
     @model_validator(mode="after")
     def _tolerances_are_of_outputs(self) -> Self:
-        if strange := set(self.golden_tolerances) - {t.name for t in self.outputs}:
+        named = {*self.golden_tolerances, *self.compared_by_share}
+        if strange := named - {t.name for t in self.outputs}:
             raise ValueError(f"tolerances of no output: {', '.join(sorted(strange))}")
         return self
 

@@ -39,6 +39,7 @@ def write(
     *,
     write_file: Callable[[Path], object] | None = None,
     tolerances: Mapping[str, float] = MappingProxyType({}),
+    compared_by_share: tuple[str, ...] = (),
 ) -> Bundle:
     """A bundle whose graph is an empty file: what it would answer is up to the test."""
     folder.mkdir(exist_ok=True)
@@ -61,6 +62,7 @@ def write(
                 max_batch=4,
                 golden_tolerance=TOLERANCE,
                 golden_tolerances=dict(tolerances),
+                compared_by_share=compared_by_share,
             )
         },
         provenance=Provenance(command="test", created=dt.datetime(2025, 1, 1, tzinfo=dt.UTC)),
@@ -113,6 +115,18 @@ def test_an_output_may_have_a_tolerance_of_its_own(tmp_path: Path) -> None:
         check_golden(bundle, answers(y=2 * X + np.float32(0.75)))
     with pytest.raises(BundleError, match=r"more than the 0.001 that .* allows of total"):
         check_golden(bundle, answers(total=X.sum(axis=1) + np.float32(0.25)))
+
+
+def test_numbers_that_are_names_may_differ_in_a_few_places(tmp_path: Path) -> None:
+    """One cell of a map on the other side of an edge, however far apart the two ids are."""
+    y = 2 * X
+    y[0, 1] = 99
+    few = write(tmp_path / "few", tolerances={"y": 0.2}, compared_by_share=("y",))
+    none = write(tmp_path / "none", tolerances={"y": 0.1}, compared_by_share=("y",))
+
+    assert check_golden(few, answers(y=y))["double"] == pytest.approx(TOLERANCE * (1 / 6) / 0.2)
+    with pytest.raises(BundleError, match=r"by 0.167, more than the 0.1 that .* allows of y"):
+        check_golden(none, answers(y=y))
 
 
 def test_an_engine_that_drifts_is_refused_with_how_far(bundle: Bundle) -> None:
