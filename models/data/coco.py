@@ -27,7 +27,7 @@ class CocoImages:
     """
 
     def __init__(self, images: Path, annotations: Path, names: Sequence[str] | None = None) -> None:
-        document = _read(annotations)
+        document = read_annotations(annotations)
         try:
             self._take_categories(document["categories"], names)
             self._take_images(images, document["images"])
@@ -50,7 +50,7 @@ class CocoImages:
         for row, index in enumerate(indices.tolist()):
             width, height = self._sizes[index].tolist()
             pixels = result[row].numpy()
-            _paste(self.files[index], (width, height), windows_px[row].tolist(), pixels)
+            paste_window(self.files[index], (width, height), windows_px[row].tolist(), pixels)
         return result
 
     def boxes(self, indices: Tensor) -> tuple[Tensor, Tensor]:
@@ -104,7 +104,8 @@ class CocoImages:
         self._starts = [0, *counts.cumsum(0).tolist()]
 
 
-def _read(path: Path) -> dict[str, Any]:
+def read_annotations(path: Path) -> dict[str, Any]:
+    """What a file says, if it is a JSON object."""
     try:
         document = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, json.JSONDecodeError) as error:
@@ -114,7 +115,7 @@ def _read(path: Path) -> dict[str, Any]:
     return document
 
 
-def _paste(
+def paste_window(
     path: Path, size: tuple[int, int], window: Sequence[float], pixels: "np.ndarray[Any, Any]"
 ) -> None:
     """Fill that part of `pixels` [H, W, 3] where the window shows the image."""

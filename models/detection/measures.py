@@ -2,7 +2,7 @@
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 from numpy.typing import NDArray
@@ -29,11 +29,20 @@ def average_precision(
     truths: Sequence[BoxTruth], detections: Sequence[Detections], classes: int
 ) -> AveragePrecision:
     """Of images in the same order; all boxes in pixels of the images."""
+    return evaluate_coco(
+        _truth_document(truths, classes), _found_annotations(detections), kind="bbox"
+    )
+
+
+def evaluate_coco(
+    document: dict[str, Any], annotations: list[dict[str, Any]], *, kind: Literal["bbox", "segm"]
+) -> AveragePrecision:
+    """Annotations that were found, beside a document of those that are there, as COCO has them."""
     from faster_coco_eval import COCO, COCOeval_faster
 
-    truth = COCO(_truth_document(truths, classes))
-    found = truth.loadRes(_found_annotations(detections))
-    evaluation = COCOeval_faster(truth, found, iouType="bbox", print_function=_say_nothing)
+    truth = COCO(document)
+    found = truth.loadRes(annotations)
+    evaluation = COCOeval_faster(truth, found, iouType=kind, print_function=_say_nothing)
     evaluation.evaluate()
     evaluation.accumulate()
     # [T, R, C, sizes (all, small, medium, large), most detections (1, 10, 100)]
@@ -50,9 +59,8 @@ def average_precision(
         "AP_large": _mean(at_most_100[..., 3]),
         "AR": _mean(recall[..., 0, -1]),
     }
-    return AveragePrecision(
-        everything, figures, [_mean(everything[..., c]) for c in range(classes)]
-    )
+    classes = range(len(document["categories"]))
+    return AveragePrecision(everything, figures, [_mean(everything[..., c]) for c in classes])
 
 
 def _mean(values: NDArray[np.float64]) -> float:

@@ -1,15 +1,20 @@
 """The images that a segmenter's recipe asks for, and the batches that training draws from them."""
 
 from pathlib import Path
+from typing import Any
 
 import torch
 from torch import Tensor
 
 from models.data.panoptic import ArraySegments, SegmentedImages
+from models.data.panoptic_coco import CocoPanoptic
+from models.data.panoptic_instances import CocoInstances
+from models.data.panoptic_labels import LabelMaps
 from models.detection.augment import AugmentSpec, augment_pixels, draw_mirrored, draw_windows
+from models.detection.recipe import WorldData
 from models.detection.spec import Fit
 from models.detection.windows import fit_windows
-from models.segmentation.recipe import DataSpec, WorldData
+from models.segmentation.recipe import DataSpec
 from models.training.sampling import ShuffledEpochs, mix_seed
 from models.training.task import Share
 
@@ -17,9 +22,31 @@ from models.training.task import Share
 def open_segmented_images(
     spec: DataSpec, split: str, *, names: tuple[str, ...] | None = None, progress: bool = False
 ) -> SegmentedImages:
-    """One split: `train`, `val` or `test`. `names` number the categories of other formats."""
-    assert spec.world is not None
-    return _open_world(spec.world, split, progress)
+    """One split: `train`, `val` or `test`. `names` number the categories of COCO's files."""
+    if spec.world is not None:
+        return _open_world(spec.world, split, progress)
+    if spec.panoptic is not None:
+        panoptic = _split(spec.panoptic, split)
+        return CocoPanoptic(
+            _path(panoptic.images), _path(panoptic.annotations), _path(panoptic.segments), names
+        )
+    if spec.instances is not None:
+        instances = _split(spec.instances, split)
+        return CocoInstances(_path(instances.images), _path(instances.annotations), names)
+    assert spec.semantic is not None
+    semantic = _split(spec.semantic, split)
+    return LabelMaps(_path(semantic.images), _path(semantic.labels), spec.semantic.names)
+
+
+def _path(text: str) -> Path:
+    return Path(text).expanduser()
+
+
+def _split(source: Any, split: str) -> Any:
+    found = getattr(source, split)
+    if found is None:
+        raise ValueError(f"the data has no {split} split")
+    return found
 
 
 def _open_world(spec: WorldData, split: str, progress: bool) -> ArraySegments:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from models.detection.augment import AugmentSpec
+from models.detection.recipe import CocoData, WorldData
 from models.segmentation.loss import SegmentationLossSpec
 from models.segmentation.spec import SegmenterSpec
 from models.training.plain import from_plain
@@ -12,33 +13,55 @@ from models.training.recipe import TrainingSpec
 
 
 @dataclass(frozen=True)
-class WorldData:
-    """Scenes of the tabletop world with up to `objects` solids, rendered once and kept on disk.
+class PanopticSplit:
+    """COCO's panoptic format: `images` and `segments` are the folders that file names in
+    `annotations` are relative to."""
 
-    What trains may have fewer samples a pixel than what measures: it is several times cheaper.
-    """
+    images: str
+    annotations: str
+    segments: str
 
-    train: int = 6_144
-    val: int = 256
-    test: int = 1_000
-    size_px: int = 256
-    objects: int = 8
-    train_supersample: int = 1
-    supersample: int = 2
-    seed: int = 0
-    root: str | None = None
-    workers: int = 1
+
+@dataclass(frozen=True)
+class PanopticData:
+    """Without `test`, `val` is measured."""
+
+    train: PanopticSplit
+    val: PanopticSplit
+    test: PanopticSplit | None = None
+
+
+@dataclass(frozen=True)
+class LabelSplit:
+    """A folder of images, and one of PNGs of the same names whose values are labels."""
+
+    images: str
+    labels: str
+
+
+@dataclass(frozen=True)
+class LabelData:
+    """Semantic maps; `names` number the labels. Without `test`, `val` is measured."""
+
+    names: tuple[str, ...]
+    train: LabelSplit
+    val: LabelSplit
+    test: LabelSplit | None = None
 
 
 @dataclass(frozen=True)
 class DataSpec:
-    """One source of images with segments."""
+    """One source of images with segments: the world, or files in one of three formats."""
 
     world: WorldData | None = None
+    panoptic: PanopticData | None = None
+    instances: CocoData | None = None
+    semantic: LabelData | None = None
 
     def __post_init__(self) -> None:
-        if self.world is None:
-            raise ValueError("give exactly one of `world` and `coco`")
+        sources = (self.world, self.panoptic, self.instances, self.semantic)
+        if sum(source is not None for source in sources) != 1:
+            raise ValueError("give exactly one of `world`, `panoptic`, `instances`, `semantic`")
 
 
 @dataclass(frozen=True)

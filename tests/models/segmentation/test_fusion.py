@@ -41,11 +41,7 @@ def in_a_loop(
     """One image, segment by segment, as the paper tells it: ids and what each of them is."""
     probability = answer.class_logits[image].softmax(-1)[:, :-1]
     resized = F.interpolate(answer.mask_logits[image][None], MAP, mode="bilinear")[0].sigmoid()
-    order = [
-        q
-        for q in probability.amax(1).argsort(descending=True, stable=True).tolist()
-        if probability[q].max() >= score
-    ]
+    order = [q for q in range(QUERIES) if probability[q].max() >= score]
     segments: list[dict[str, Any]] = []
     for q in order:
         best, label = probability[q].max(0)
@@ -58,6 +54,7 @@ def in_a_loop(
         alike = [s for s in segments if s["label"] == label and not SPEC.is_thing[label]]
         if alike:
             alike[0]["mask"] |= owned
+            alike[0]["score"] = max(alike[0]["score"], float(best))
         else:
             segments.append({"label": label, "score": float(best), "mask": owned})
     segments = [s for s in segments if s["mask"].sum() >= min_area * MAP[0] * MAP[1]]
@@ -146,6 +143,8 @@ def test_stuff_is_one_row_however_many_queries_show_it() -> None:
         classes[0, query, label] = logit
     fused: Panoptic = fuse(Answer(classes, masks), SPEC, thresholds(1, 0.5, 0.5, 0.0), MAP)
     assert int(fused.counts) == 3
-    assert fused.labels[0, :3].tolist() == [1, 3, 3]
-    assert fused.areas[0, :3].tolist() == [24 * 20, 12 * 20, 12 * 20]
-    assert (fused.ids[0, :, :10] == 1).all() and (fused.ids[0, :, 30:] == 1).all()
+    assert fused.labels[0, :3].tolist() == [3, 3, 1]
+    assert fused.areas[0, :3].tolist() == [12 * 20, 12 * 20, 24 * 20]
+    assert (fused.ids[0, :, :10] == 3).all() and (fused.ids[0, :, 30:] == 3).all()
+    assert fused.scores[0, 2] == torch.tensor([0.0, 8.0, 0.0, 0.0, 0.0]).softmax(0)[1]
+    assert fused.boxes_xyxy[0, 2].tolist() == [0, 0, 160, 96]
