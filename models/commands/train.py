@@ -123,6 +123,14 @@ def autoencoder() -> "Trainable[Any]":
 
 
 @_trains
+def painter() -> "Trainable[Any]":
+    """Train a painter on captioned pictures, through an autoencoder trained before."""
+    from models.diffusion.training import PAINTER
+
+    return PAINTER
+
+
+@_trains
 def clip() -> "Trainable[Any]":
     """Train image and text towers on captions of the tabletop world, or on images with texts."""
     from models.clip.training import CLIP

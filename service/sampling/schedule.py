@@ -68,7 +68,7 @@ def schedule_of(defaults: Mapping[str, Any]) -> NoiseSchedule:
         betas = _linear(name, float(defaults["beta_start"]), float(defaults["beta_end"]), steps)
     else:
         raise ValueError(f"no schedule {name!r}; there are {', '.join(SCHEDULES)}")
-    alphas_cumprod: Floats = np.cumprod(1 - betas)
+    alphas_cumprod = np.asarray(np.cumprod(1 - betas), np.float64)
     return NoiseSchedule(alphas_cumprod, defaults.get("prediction", "epsilon"))
 
 

@@ -1,0 +1,154 @@
+"""Captioned pictures: of the tabletop world, or of a folder."""
+
+import json
+from pathlib import Path
+from typing import Protocol
+
+import torch
+from torch import Tensor
+
+from models.diffusion.autoencoder_recipe import FolderPictures, PictureData, WorldPictures
+from models.training.sampling import ShuffledEpochs, mix_seed
+from models.training.task import Share
+
+# Legend: B batch, S side of a picture in pixels.
+
+
+class CaptionedPictures(Protocol):
+    """Square pictures of one size, each with a caption."""
+
+    @property
+    def description(self) -> str: ...
+
+    @property
+    def size_px(self) -> int: ...
+
+    @property
+    def captions(self) -> list[str]: ...
+
+    def __len__(self) -> int: ...
+
+    def read(self, indices: Tensor) -> Tensor:
+        """uint8 [B, S, S, 3]"""
+        ...
+
+
+def open_pictures(data: PictureData, split: str, *, progress: bool = False) -> CaptionedPictures:
+    """One split: `train`, `val` or `test`."""
+    if data.world is not None:
+        return WorldCaptions(data.world, split, progress=progress)
+    assert data.folder is not None
+    return CaptionedFolder(data.folder, split)
+
+
+class WorldCaptions:
+    """Scenes of the tabletop world."""
+
+    def __init__(self, spec: WorldPictures, split: str, *, progress: bool = False) -> None:
+        from models.data.world import SceneSpec, WorldSpec, open_world
+
+        count = {"train": spec.train, "val": spec.val, "test": spec.test}[split]
+        world = open_world(
+            WorldSpec(
+                SceneSpec(max_objects=spec.objects),
+                count,
+                size_px=spec.size_px,
+                split=split,
+                seed=spec.seed,
+                supersample=spec.supersample,
+                truths=("boxes", "captions"),
+            ),
+            Path(spec.root).expanduser() if spec.root else None,
+            workers=spec.workers,
+            progress=progress,
+        )
+        self.world = world
+        self.size_px = spec.size_px
+        self.captions = [str(caption) for caption in world.column("captions")]
+        self.description = (
+            f"tabletop world, {split} split of seed {spec.seed}, {count} captioned scenes of 1 to "
+            f"{spec.objects} objects at {spec.size_px} px"
+        )
+        self._images = world.array("image")
+
+    def __len__(self) -> int:
+        return len(self.world)
+
+    def read(self, indices: Tensor) -> Tensor:
+        return torch.from_numpy(self._images[indices.numpy()])
+
+
+class CaptionedFolder:
+    """`<root>/<split>/metadata.jsonl`, each line with `file_name` and `text`, beside the images.
+
+    This is the layout that Hugging Face's image folders have. A picture is scaled until its
+    shorter side has `size_px` and cut to the square in its middle.
+    """
+
+    def __init__(self, spec: FolderPictures, split: str) -> None:
+        self._folder = Path(spec.root).expanduser() / split
+        listing = self._folder / "metadata.jsonl"
+        if not listing.is_file():
+            raise ValueError(f"there is no {listing}")
+        lines = [json.loads(line) for line in listing.read_text("utf-8").splitlines() if line]
+        if not lines:
+            raise ValueError(f"{listing} is empty")
+        self.size_px = spec.size_px
+        self.captions = [str(line["text"]) for line in lines]
+        self.description = f"{len(lines)} captioned pictures of {self._folder}"
+        self._files = [self._folder / str(line["file_name"]) for line in lines]
+
+    def __len__(self) -> int:
+        return len(self._files)
+
+    def read(self, indices: Tensor) -> Tensor:
+        return torch.stack([self._read(self._files[i]) for i in indices.tolist()])
+
+    def _read(self, file: Path) -> Tensor:
+        import numpy as np
+        from PIL import Image, ImageOps
+
+        side = (self.size_px, self.size_px)
+        with Image.open(file) as picture:
+            square = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), side)
+        return torch.from_numpy(np.array(square))
+
+
+class PictureCrops:
+    """Shuffled batches of pictures or of random crops of them, addressed by step."""
+
+    def __init__(
+        self, pictures: CaptionedPictures, *, crop_px: int | None, batch_size: int, seed: int
+    ) -> None:
+        self._pictures = pictures
+        self._crop_px = crop_px or pictures.size_px
+        if self._crop_px > pictures.size_px:
+            raise ValueError(f"cannot cut {crop_px} px out of pictures of {pictures.size_px} px")
+        self._batch_size = batch_size
+        self._seed = seed
+        self._epochs = ShuffledEpochs(len(pictures), seed)
+
+    def __len__(self) -> int:
+        return len(self._pictures)
+
+    @property
+    def description(self) -> str:
+        return self._pictures.description
+
+    def batch(self, step: int, share: Share) -> Tensor:
+        """uint8 [B, S, S, 3], half of them mirrored."""
+        indices = self._epochs.take(step * self._batch_size, self._batch_size)
+        pictures = self._pictures.read(indices[share.of(self._batch_size)])
+        # 1 keeps these seeds apart from the epochs' (seed, epoch).
+        generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
+        side, count = self._crop_px, len(pictures)
+        room = self._pictures.size_px - side + 1
+        places = torch.randint(room, (count, 2), generator=generator).tolist()
+        mirrored = torch.rand(count, generator=generator) < 0.5  # [B]
+        crops = torch.stack(
+            [
+                picture[y : y + side, x : x + side]
+                for picture, (y, x) in zip(pictures, places, strict=True)
+            ]
+        )
+        return torch.where(mirrored[:, None, None, None], crops.flip(2), crops)

@@ -1,0 +1,52 @@
+"""Noising latents for training, and what the network should say of them."""
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.diffusion.painter import noise_schedule
+from models.diffusion.spec import NoiseSpec
+
+# Legend: B batch, C latent channels, h w cells, N training steps.
+
+
+class Noised(NamedTuple):
+    """Latents and target [B, C, h, w], times and weights float [B]."""
+
+    latents: Tensor
+    times: Tensor
+    target: Tensor
+    weights: Tensor
+
+
+class Noising:
+    """Ho et al. 2020, equation 4, and for v Salimans and Ho 2022, appendix D."""
+
+    def __init__(self, spec: NoiseSpec, min_snr: float = 0.0) -> None:
+        schedule = noise_schedule(spec)
+        self._alphas = torch.from_numpy(schedule.alphas_cumprod)  # [N]
+        self._prediction = schedule.prediction
+        self._min_snr = min_snr
+
+    def draw_times(self, latents: Tensor) -> Tensor:
+        """One time a sample, whole, from 0 to N - 1: one from each of B equal parts, float [B]."""
+        count, steps = len(latents), len(self._alphas)
+        places = (torch.arange(count) + torch.rand(count)) / count * steps
+        return places.floor().clamp_max(steps - 1)[torch.randperm(count)].to(latents.device)
+
+    def noise(self, latents: Tensor, times: Tensor, noise: Tensor | None = None) -> Noised:
+        """Noise of one's own may be given."""
+        drawn = torch.randn_like(latents) if noise is None else noise
+        kept = self._alphas.to(times.device)[times.long()]  # [B]
+        signal, spread = (x.sqrt().to(latents.dtype)[:, None, None, None] for x in (kept, 1 - kept))
+        target = signal * drawn - spread * latents if self._prediction == "v" else drawn
+        return Noised(signal * latents + spread * drawn, times, target, self._weights(kept))
+
+    def _weights(self, kept: Tensor) -> Tensor:
+        """1, or Hang et al. 2023, equation 8, for what is predicted, float [B]."""
+        ratio = kept / (1 - kept)
+        if self._min_snr == 0:
+            return torch.ones_like(kept, dtype=torch.float32)
+        capped = ratio.clamp_max(self._min_snr)
+        return (capped / (ratio + 1 if self._prediction == "v" else ratio)).float()

@@ -1,0 +1,45 @@
+"""A recipe for a painter: the networks, the pictures, the training."""
+
+from dataclasses import dataclass, field
+
+from models.clip import TextSpec
+from models.diffusion.autoencoder_recipe import PictureData
+from models.diffusion.spec import NoiseSpec, UNetSpec
+from models.training.plain import RecipeError
+from models.training.recipe import TrainingSpec
+
+
+@dataclass(frozen=True)
+class PainterRecipe:
+    """Everything that decides what comes out.
+
+    `autoencoder` is the folder of a trained one, which stays as it is. The text tower is trained
+    along, from scratch or, with `text_from`, from a CLIP checkpoint, whose tokenizer is then used
+    and whose shape `text` is; `tokenizer` is the name of one that comes with the package.
+    `unconditional` is the share of samples that train without their caption, for guidance.
+    `min_snr` caps the weight of little-noised samples (Hang et al. 2023); 0 weighs all alike.
+    `start_from` is a checkpoint of the same networks. Latents are kept under `latents`, or the
+    user's cache.
+    """
+
+    name: str
+    unet: UNetSpec
+    autoencoder: str
+    data: PictureData
+    training: TrainingSpec
+    noise: NoiseSpec = field(default_factory=NoiseSpec)
+    text: TextSpec | None = None
+    text_from: str | None = None
+    tokenizer: str = "tabletop"
+    unconditional: float = 0.1
+    min_snr: float = 0.0
+    start_from: str | None = None
+    latents: str | None = None
+
+    def __post_init__(self) -> None:
+        if (self.text is None) == (self.text_from is None):
+            raise RecipeError("give exactly one of `text` and `text_from`")
+        if not 0 <= self.unconditional < 1:
+            raise ValueError(f"unconditional must be in [0, 1), got {self.unconditional}")
+        if self.min_snr < 0:
+            raise ValueError(f"min_snr cannot be negative, got {self.min_snr}")
