@@ -190,14 +190,17 @@ def _card(spec: DepthSpec, scale: Scale, options: DepthOptions) -> Card:
             "Depth along the optical axis up to one unknown factor: twice the number is twice "
             f"as far. The largest is {scale.farthest / scale.nearest:.3g} times the least."
         )
+    figures = (
+        " Figures named `spec_` are by this camera, as a server answers; bare ones by each test "
+        "pair's own camera; `scaled_` with the median of each image made right. `abs_rel` is the "
+        "mean of |error| / truth, `rmse` in metres, `d1` the share of pixels right within a factor "
+        "of 1.25."
+    )
     return Card(
         knows=(
             f"{meaning}\n\n"
-            "It was trained on stereo pairs without any truth, and looks at one image. "
-            "Figures named `spec_` are by this camera, as a server answers; bare ones by "
-            "each test pair's own camera; `scaled_` with the median of each image made right. "
-            "`abs_rel` is the mean of |error| / truth, `rmse` in metres, `d1` the share of pixels "
-            "right within a factor of 1.25."
+            "It learnt from views of the same scenes, without any truth, and looks at one image."
+            f"{figures if options.evaluation is not None else ''}"
         ),
         limits=(
             f"It sees {width} × {height} pixels: thinner things blur into what is behind them. At "

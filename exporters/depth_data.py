@@ -41,23 +41,23 @@ class UnseenPairs:
 
 
 def read_unseen_pairs(
-    spec: DepthSpec,
-    metadata: Mapping[str, Any],
-    *,
-    count: int,
-    seed: int = 0,
-    progress: bool = False,
+    spec: DepthSpec, metadata: Mapping[str, Any], *, count: int, progress: bool = False
 ) -> UnseenPairs:
-    """At most `count` pairs of the test split of what trained the network, drawn by `seed`."""
+    """At most `count` pairs of the test split of what trained the network."""
     data = recipe_data(DataSpec, metadata)
     if data.world is not None:
         # The first scenes of a world are the same however many there are.
         data = DataSpec(world=replace(data.world, test=count))
+    return draw_pairs(data, count=count, progress=progress)
+
+
+def draw_pairs(data: DataSpec, *, count: int, progress: bool = False) -> UnseenPairs:
+    """At most `count` pairs of the test split."""
     try:
         pairs = open_pairs(data, "test", progress=progress)
     except (ValueError, OSError) as error:
-        raise ExportError(f"the checkpoint's test pairs cannot be read: {error}") from error
-    return UnseenPairs(pairs, *draw(len(pairs), count, pairs.description, seed=seed))
+        raise ExportError(f"the test pairs cannot be read: {error}") from error
+    return UnseenPairs(pairs, *draw(len(pairs), count, pairs.description))
 
 
 def measure_depth(
