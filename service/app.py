@@ -5,36 +5,43 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import importlib.metadata
-from collections.abc import AsyncIterator, Mapping
+from collections.abc import AsyncIterator, Mapping, Sequence
 from pathlib import Path
 
 from fastapi import FastAPI
 from fastapi.exceptions import RequestValidationError
 from starlette.exceptions import HTTPException
+from starlette.middleware.cors import CORSMiddleware
 from starlette.requests import Request
 from starlette.responses import FileResponse, Response
 from starlette.staticfiles import StaticFiles
-from starlette.types import ASGIApp, Scope
+from starlette.types import ASGIApp, Receive, Scope, Send
 
+from service.access import guard_of
 from service.bundle import open_repository
 from service.engine.device import Device
 from service.errors import PanoptesError
 from service.generation import TASK as GENERATE
+from service.protocols.embedding import ClassifyEndpoint, add_embed, add_rank
 from service.protocols.envelope import Envelope
 from service.protocols.generate import add_generate
 from service.protocols.health import Readiness, health_router
 from service.protocols.models import models_router
 from service.protocols.oip import oip_router
+from service.protocols.openai import EMBEDDINGS, add_embeddings
 from service.protocols.problems import plain_problem, problem_of, problem_response
-from service.protocols.rest import add_task
+from service.protocols.rest import TaskEndpoint, add_task
 from service.protocols.serving import Serving
 from service.registry import Registry
 from service.settings import Settings
-from service.tasks import IMAGE_TASKS, check_manifest
+from service.tasks import IMAGE_TASKS, check_bundle
+from service.tasks.embed import TASK as EMBED
 from service.telemetry.metrics import LaneGauges, Metrics
 from service.telemetry.traces import NoTracer, OtlpTracer, Tracer
 
 WEB = Path(__file__).parent / "web"
+ENDPOINTS: Mapping[str, type[TaskEndpoint]] = {"classify": ClassifyEndpoint}
+"""Of the tasks that answer by more than one graph of an image."""
 VERSION = importlib.metadata.version("panoptes")
 
 DESCRIPTION = """One server that sees and paints. POST an image, get a typed answer, or a picture
@@ -60,7 +67,13 @@ def create_app(settings: Settings | None = None) -> Application:
     )
     readiness = Readiness(serving)
     api.state.serving, api.state.readiness = serving, readiness
-    direct = {f"/{task.name}": add_task(api.router, task, serving) for task in IMAGE_TASKS}
+    direct = {
+        f"/{task.name}": add_task(api.router, task, serving, ENDPOINTS.get(task.name))
+        for task in IMAGE_TASKS
+    }
+    direct[f"/{EMBED}"] = add_embed(api.router, serving)
+    direct["/rank"] = add_rank(api.router, serving)
+    direct[EMBEDDINGS] = add_embeddings(api.router, serving)
     direct[f"/{GENERATE}"] = add_generate(api.router, serving)
     api.include_router(models_router(serving))
     api.include_router(health_router(serving, readiness))
@@ -79,6 +92,22 @@ class Application(Envelope):
         super().__init__(api, serving, direct=direct)
         self.api = api
         self.serving = serving
+        self._outermost = self._allowing(serving.settings.cors_origins)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await self._outermost(scope, receive, send)
+
+    def _allowing(self, origins: Sequence[str]) -> ASGIApp:
+        """Around everything, errors too, what lets pages of other servers read the answers."""
+        if not origins:
+            return super().__call__
+        return CORSMiddleware(
+            super().__call__,
+            allow_origins=origins,
+            allow_methods=["GET", "POST"],
+            allow_headers=["*"],
+            expose_headers=["*"],
+        )
 
 
 def _serving(settings: Settings) -> Serving:
@@ -92,9 +121,10 @@ def _serving(settings: Settings) -> Serving:
         device,
         queue_capacity=settings.queue_capacity,
         default_models=settings.default_models,
-        check=check_manifest,
+        check=check_bundle,
     )
-    return Serving(settings, device, registry, metrics, tracer)
+    guard = guard_of(settings.api_keys, settings.api_keys_file)
+    return Serving(settings, device, registry, metrics, tracer, guard)
 
 
 @contextlib.asynccontextmanager
@@ -164,7 +194,6 @@ PAGE_HEADERS = {
         "default-src 'none'; script-src 'self'; style-src 'self'; connect-src 'self'; "
         "img-src 'self' blob: data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
     ),
-    "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "no-referrer",
 }
 

@@ -14,9 +14,9 @@ from dataclasses import dataclass
 from typing import Literal, TypeVar
 
 from service.bundle import (
+    Bundle,
     BundleError,
     BundleRef,
-    Manifest,
     Repository,
     parse_ref,
     read_bundle,
@@ -55,7 +55,7 @@ class Registry:
         *,
         queue_capacity: int,
         default_models: Mapping[str, str],
-        check: Callable[[Manifest], None],
+        check: Callable[[Bundle], None],
     ) -> None:
         self._repositories = repositories
         self._device = device
@@ -173,7 +173,7 @@ class Registry:
         bundle = read_bundle(repository.fetch(ref))
         if bundle.manifest.ref != str(ref):
             raise BundleError(f"its manifest says that it is {bundle.manifest.ref}")
-        self._check(bundle.manifest)
+        self._check(bundle)
         return open_model(bundle, self._device)
 
     async def _measure(self, ref: BundleRef, repository: Repository, opened: OpenedModel) -> None:

@@ -79,12 +79,12 @@ def check(
     from service.bundle import BundleError, read_bundle
     from service.engine.device import Device
     from service.engine.model import load_model
-    from service.tasks import check_manifest
+    from service.tasks import check_bundle
 
     console = Console()
     try:
         bundle = read_bundle(folder)
-        check_manifest(bundle.manifest)
+        check_bundle(bundle)
         model = load_model(bundle, Device("cpu", workers=1), queue_capacity=1)
     except BundleError as error:
         console.print(f"[red]{folder}: {error}")

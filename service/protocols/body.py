@@ -18,10 +18,12 @@ from starlette.types import Receive
 from service.errors import (
     BadImageError,
     ClientGoneError,
+    InvalidOptionError,
     PayloadTooLargeError,
     RequestError,
     UnsupportedMediaError,
 )
+from service.settings import Settings
 
 INLINE_BYTES = 64 << 10
 """Larger multipart and JSON bodies are taken apart off the event loop."""
@@ -57,7 +59,7 @@ async def read_images(
     if not any(body.inputs):
         raise BadImageError("there is no image in the request")
     if len(body.inputs) > max_images:
-        raise _too_many(len(body.inputs), "images", max_images)
+        raise too_many(len(body.inputs), "images", max_images)
     return body
 
 
@@ -75,23 +77,23 @@ async def read_inputs(
     return await asyncio.to_thread(_take_apart, data, essence, kind, with_texts)
 
 
-def check_counts(
-    inputs: Sequence[bytes | str], *, max_images: int, max_texts: int, max_text_chars: int
-) -> None:
-    """PayloadTooLargeError where there is more of anything than a request may have."""
+def check_inputs(inputs: Sequence[bytes | str], settings: Settings) -> None:
+    """RequestError where there is more of anything than a request may have, or nothing at all."""
     texts = [each for each in inputs if isinstance(each, str)]
-    if len(inputs) - len(texts) > max_images:
-        raise _too_many(len(inputs) - len(texts), "images", max_images)
-    if len(texts) > max_texts:
-        raise _too_many(len(texts), "texts", max_texts)
+    if (images := len(inputs) - len(texts)) > settings.max_images:
+        raise too_many(images, "images", settings.max_images)
+    if len(texts) > settings.max_texts:
+        raise too_many(len(texts), "texts", settings.max_texts)
     for place, text in enumerate(texts):
-        if len(text) > max_text_chars:
+        if not text.strip():
+            raise InvalidOptionError(f"text {place} is empty")
+        if len(text) > settings.max_text_chars:
             raise PayloadTooLargeError(
-                f"text {place} has {len(text)} letters; at most {max_text_chars} are accepted"
+                f"text {place} has {len(text)} letters; at most {settings.max_text_chars} are read"
             )
 
 
-def _too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
+def too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(f"{count} {what} in one request; at most {most} are accepted")
 
 

@@ -20,9 +20,8 @@ from service.engine.model import Model
 from service.errors import NotAcceptableError, PanoptesError
 from service.protocols.body import options_in_query, read_images
 from service.protocols.negotiate import choose_form
-from service.protocols.problems import MEDIA_TYPE as PROBLEM_TYPE
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
-from service.protocols.route import posts_to
+from service.protocols.route import documented_answers, posts_to
 from service.protocols.serving import Serving, run_while_connected
 from service.tasks.form import JSON, Form
 from service.tasks.task import ImageCall, ImageOptions, ImageTask
@@ -36,9 +35,14 @@ class FailedImage(BaseModel):
     error: Problem
 
 
-def add_task(router: APIRouter, task: ImageTask[Any, Any], serving: Serving) -> ASGIApp:
+def add_task(
+    router: APIRouter,
+    task: ImageTask[Any, Any],
+    serving: Serving,
+    kind: type[TaskEndpoint] | None = None,
+) -> ASGIApp:
     """POST /<task>, documented by the task's own types and answered by the endpoint returned."""
-    endpoint = TaskEndpoint(task, serving)
+    endpoint = (kind or TaskEndpoint)(task, serving)
 
     async def documented(options: Any) -> None:
         """Never called: its signature is the documentation."""
@@ -72,7 +76,9 @@ class Asked:
     images: Sequence[bytes]
     options: Any
     form: Form
-    more: dict[str, str] = field(default_factory=dict)
+    before: Sequence[Timing] = ()
+    """What ran before the images."""
+    more: Mapping[str, str] = field(default_factory=dict)
     """Headers of the answer."""
 
 
@@ -151,7 +157,7 @@ class TaskEndpoint:
         )
         state = asked.scope["state"]
         timings = [job.timing for job in jobs]
-        state["timings"] = timings
+        state["timings"] = [*asked.before, *timings]
         more: Mapping[str, str] = _NOTHING
         if asked.form is JSON:
             answer = {"model": model.ref, "images": _each_or_raise(jobs, state["request_id"])}
@@ -162,7 +168,7 @@ class TaskEndpoint:
         return Response(
             content,
             headers={
-                "server-timing": server_timing(timings),
+                "server-timing": server_timing(asked.before, timings),
                 "x-model": model.ref,
                 "x-model-digest": model.bundle.digest,
                 **more,
@@ -192,22 +198,37 @@ def _each_or_raise(jobs: Sequence[Job], request_id: str) -> list[Any]:
     ]
 
 
-def server_timing(timings: Sequence[Timing]) -> str:
-    """Of several images the slowest of each phase, since they ran side by side."""
-    if len(timings) == 1:
-        worst = timings[0]
-    else:
-        worst = Timing(
-            queue_s=max(t.queue_s for t in timings),
-            prepare_s=max(t.prepare_s for t in timings),
-            run_s=max(t.run_s for t in timings),
-            finish_s=max(t.finish_s for t in timings),
-            largest_batch=max(t.largest_batch for t in timings),
+def server_timing(*stages: Sequence[Timing]) -> str:
+    """Of several samples the slowest of each phase, since they ran side by side; one stage after
+    the other adds up."""
+    worst = [_worst(timings) for timings in stages if timings] or [Timing()]
+    total = (
+        worst[0]
+        if len(worst) == 1
+        else Timing(
+            queue_s=sum(t.queue_s for t in worst),
+            prepare_s=sum(t.prepare_s for t in worst),
+            run_s=sum(t.run_s for t in worst),
+            finish_s=sum(t.finish_s for t in worst),
+            largest_batch=max(t.largest_batch for t in worst),
         )
+    )
     return (
-        f"queue;dur={worst.queue_s * 1e3:.3f}, decode;dur={worst.prepare_s * 1e3:.3f}, "
-        f"run;dur={worst.run_s * 1e3:.3f}, render;dur={worst.finish_s * 1e3:.3f}, "
-        f'batch;desc="{worst.largest_batch}"'
+        f"queue;dur={total.queue_s * 1e3:.3f}, decode;dur={total.prepare_s * 1e3:.3f}, "
+        f"run;dur={total.run_s * 1e3:.3f}, render;dur={total.finish_s * 1e3:.3f}, "
+        f'batch;desc="{total.largest_batch}"'
+    )
+
+
+def _worst(timings: Sequence[Timing]) -> Timing:
+    if len(timings) == 1:
+        return timings[0]
+    return Timing(
+        queue_s=max(t.queue_s for t in timings),
+        prepare_s=max(t.prepare_s for t in timings),
+        run_s=max(t.run_s for t in timings),
+        finish_s=max(t.finish_s for t in timings),
+        largest_batch=max(t.largest_batch for t in timings),
     )
 
 
@@ -249,7 +270,7 @@ def _documented_body(task: ImageTask[Any, Any]) -> dict[str, Any]:
                     "type": "object",
                     "properties": {"image": base64, "images": {"type": "array", "items": base64}},
                 },
-                "examples": {"one red pixel": {"value": {"image": _ONE_RED_PIXEL}}},
+                "examples": {"one red pixel": {"value": {"image": ONE_RED_PIXEL}}},
             },
         },
     }
@@ -257,30 +278,10 @@ def _documented_body(task: ImageTask[Any, Any]) -> dict[str, Any]:
 
 def _documented_responses(task: ImageTask[Any, Any]) -> dict[int | str, dict[str, Any]]:
     example = {"model": "name:1", "images": [task.example]}
-    problems: dict[int | str, str] = {
-        400: "Not an image, or a malformed body",
-        404: "No such model",
-        406: "No answer in an accepted form",
-        413: "Too large",
-        415: "A format that is not read",
-        422: "An option out of its range",
-        429: "Too busy: see Retry-After",
-        503: "Not ready, or stopping",
-        504: "The deadline passed",
-    }
     others: dict[str, Any] = {form.media_type: {} for form in task.forms if form is not JSON}
-    return {
-        200: {
-            "description": "The answer",
-            "content": {"application/json": {"example": example}, **others},
-        },
-        **{
-            status: {"description": text, "content": {PROBLEM_TYPE: {}}, "model": Problem}
-            for status, text in problems.items()
-        },
-    }
+    return documented_answers({"application/json": {"example": example}, **others})
 
 
-_ONE_RED_PIXEL = (
+ONE_RED_PIXEL = (
     "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAIAAACQd1PeAAAADElEQVR4nGP4z8AAAAMBAQDJ/pLvAAAAAElFTkSuQmCC"
 )

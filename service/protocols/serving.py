@@ -11,6 +11,7 @@ from starlette.types import Receive
 
 from service.access import Guard
 from service.engine.device import Device
+from service.engine.forecast import Stage
 from service.engine.job import Job
 from service.engine.lane import Lane
 from service.engine.model import Model
@@ -68,9 +69,18 @@ def deadline_of(arrived: float, header: bytes | None, default_ms: int) -> float:
 
 
 async def run_while_connected(
-    device: Device, lane: Lane, jobs: Sequence[Job], receive: Receive, *, admitted: bool = False
+    device: Device,
+    lane: Lane,
+    jobs: Sequence[Job],
+    receive: Receive,
+    *,
+    then: Sequence[Stage] = (),
+    admitted: bool = False,
 ) -> None:
-    """Run the jobs; a client that goes away takes with it those that have not run."""
+    """Run the jobs; a client that goes away takes with it those that have not run.
+
+    `then` and `admitted` are the scheduler's.
+    """
     watchers: list[asyncio.Task[None]] = []
 
     async def watch() -> None:
@@ -81,7 +91,7 @@ async def run_while_connected(
     loop = asyncio.get_running_loop()
     later = loop.call_later(WATCH_AFTER_S, lambda: watchers.append(loop.create_task(watch())))
     try:
-        await device.run(lane, jobs, admitted=admitted)
+        await device.run(lane, jobs, then=then, admitted=admitted)
     finally:
         later.cancel()
         for watcher in watchers:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Annotated, Any, ClassVar
 
@@ -12,6 +13,7 @@ from pydantic import Field
 from service.bundle import BundleError, Manifest
 from service.engine.job import Sample
 from service.imaging import draw_labels
+from service.tasks.lists import Names, Texts
 from service.tasks.task import ImageOptions, ImageTask, Seen, check_image_graph
 
 DEFAULT_TOP_K = 5
@@ -19,14 +21,30 @@ DEFAULT_TOP_K = 5
 
 class ClassifyOptions(ImageOptions):
     top_k: int | None = Field(
-        default=None, ge=1, le=1000, description="How many labels, the likeliest first"
+        default=None,
+        ge=1,
+        le=1000,
+        description="How many labels, the likeliest first; of `labels` all, where it is not said",
     )
+    labels: Names | None = Field(
+        default=None,
+        description="Words of yours to choose from, instead of a classifier's own: separated by "
+        "commas, or the option repeated. The model is then one of the task `embed`",
+    )
+    template: Texts | None = Field(
+        default=None,
+        description="The text that is read of each of `labels`, {} standing for it, such as "
+        "`a photo of a {}`; without it the model's own. Of several the vectors are averaged",
+    )
+    templates: Texts | None = Field(default=None, description="More of the same")
 
 
 @dataclass(slots=True)
 class Prediction:
     label: Annotated[str, Field(description="The label's name")]
-    index: Annotated[int, Field(description="Its place among the model's labels")]
+    index: Annotated[
+        int, Field(description="Its place among the model's labels, or among those of the request")
+    ]
     score: Annotated[float, Field(ge=0.0, le=1.0, description="Its probability")]
 
 
@@ -43,8 +61,8 @@ class Classify(ImageTask[ClassifyOptions, Classification]):
     name = "classify"
     summary = "Name what is in an image"
     description = (
-        "Answers with the likeliest labels of the model. With `Accept: image/png` the answer is "
-        "drawn on the image."
+        "Answers with the likeliest labels of the model, or with those of `labels`, by a model of "
+        "images and texts. With `Accept: image/png` the answer is drawn on the image."
     )
     example: ClassVar[dict[str, Any]] = {
         "width": 640,
@@ -64,14 +82,7 @@ class Classify(ImageTask[ClassifyOptions, Classification]):
     ) -> Classification:
         scores = outputs["probabilities"].astype(np.float32, copy=False)  # [C]
         top_k = options.top_k or int(manifest.defaults.get("top_k", DEFAULT_TOP_K))
-        best = _best(scores, min(top_k, len(scores)))
-        return Classification(
-            width=seen.info.width_px,
-            height=seen.info.height_px,
-            predictions=[
-                Prediction(manifest.labels[i].name, i, round(float(scores[i]), 6)) for i in best
-            ],
-        )
+        return rank(lambda i: manifest.labels[i].name, scores, top_k, seen)
 
     def draw(
         self,
@@ -83,7 +94,13 @@ class Classify(ImageTask[ClassifyOptions, Classification]):
         return draw_labels(image, [(p.label, p.score) for p in answer.predictions])
 
 
-def _best(scores: NDArray[np.floating[Any]], k: int) -> list[int]:
-    """Indices of the k highest, highest first; of equals the one with the lower index."""
-    order: list[int] = np.argsort(-scores, kind="stable")[:k].tolist()
-    return order
+def rank(
+    name: Callable[[int], str], scores: NDArray[np.floating[Any]], top_k: int, seen: Seen
+) -> Classification:
+    """The `top_k` likeliest; of equals the one that comes first."""
+    best: list[int] = np.argsort(-scores, kind="stable")[:top_k].tolist()
+    return Classification(
+        width=seen.info.width_px,
+        height=seen.info.height_px,
+        predictions=[Prediction(name(i), i, round(float(scores[i]), 6)) for i in best],
+    )

@@ -11,7 +11,7 @@ from typing import Annotated, Any, ClassVar, Final, Literal
 
 import numpy as np
 from numpy.typing import NDArray
-from pydantic import BeforeValidator, Field
+from pydantic import Field
 
 from service.bundle import BundleError, Manifest, TensorSpec
 from service.engine.job import Sample
@@ -20,19 +20,13 @@ from service.imaging import draw_boxes
 from service.tasks.coco import COCO, FIRST_CATEGORY, join_results
 from service.tasks.colour import label_colour
 from service.tasks.form import JSON, PNG, Form
+from service.tasks.lists import Names
 from service.tasks.task import ImageOptions, ImageTask, Seen, check_image_graph
 
 DEFAULT_SCORE_THRESHOLD: Final = 0.3
 DEFAULT_IOU_THRESHOLD: Final = 0.5
 
 _NAMES_SHOWN: Final = 40
-
-
-def _split(value: object) -> object:
-    """One text is a list with commas; several are taken as they are."""
-    if isinstance(value, str):
-        return [name for part in value.split(",") if (name := part.strip())]
-    return value
 
 
 class DetectOptions(ImageOptions):
@@ -49,7 +43,7 @@ class DetectOptions(ImageOptions):
     max_detections: int | None = Field(
         default=None, ge=1, le=1000, description="How many boxes at most, the surest first"
     )
-    labels: Annotated[tuple[str, ...] | None, BeforeValidator(_split)] = Field(
+    labels: Names | None = Field(
         default=None, description="Only these labels: separated by commas, or the option repeated"
     )
     boxes: Literal["xyxy", "xywh"] = Field(

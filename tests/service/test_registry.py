@@ -11,7 +11,7 @@ from service.engine.device import Device
 from service.engine.job import Job
 from service.errors import NotFoundError, UnavailableError
 from service.registry import Registry
-from service.tasks import check_manifest
+from service.tasks import check_bundle
 from tests.bundles import write_iterative, write_tiny_classifier
 
 
@@ -21,7 +21,7 @@ def registry_of(folder: Path, device: Device, **defaults: str) -> Registry:
         device,
         queue_capacity=8,
         default_models=defaults,
-        check=check_manifest,
+        check=check_bundle,
     )
 
 

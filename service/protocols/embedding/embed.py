@@ -1,0 +1,144 @@
+"""POST /embed: images and texts, answered with their vectors.
+
+N inputs, D numbers of a vector.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Annotated, Any
+
+import numpy as np
+import orjson
+from fastapi import APIRouter, Query
+from pydantic import Field
+from starlette.responses import Response
+from starlette.types import ASGIApp, Receive, Scope
+
+from service.engine.model import Model
+from service.imaging import encode_npy
+from service.protocols.embedding.reading import (
+    WordsEndpoint,
+    documented_body,
+)
+from service.protocols.embedding.towers import Embedded, Towers, Vectors
+from service.protocols.negotiate import choose_form
+from service.protocols.problems import problem_of
+from service.protocols.rest import ONE_RED_PIXEL, FailedImage, server_timing
+from service.protocols.route import documented_answers, posts_to
+from service.protocols.serving import Serving
+from service.tasks.embed import BASE64, FORMS, TASK, Embedding, EmbedOptions, dimensions_of
+from service.tasks.form import JSON, NPY, Form
+
+INLINE_NUMBERS = 50_000
+"""More of them are written down off the event loop."""
+
+
+@dataclass(slots=True)
+class Embeddings:
+    """A vector for every image and text."""
+
+    model: Annotated[str, Field(description="The model and version that answered")]
+    dimensions: Annotated[int, Field(description="How many numbers a vector has")]
+    embeddings: Annotated[list[Embedding | FailedImage], Field(description="In the order sent")]
+
+
+def add_embed(router: APIRouter, serving: Serving) -> ASGIApp:
+    """POST /embed, documented by its types and answered by the endpoint returned."""
+    endpoint = EmbedEndpoint(serving, EmbedOptions)
+
+    async def documented(options: Annotated[EmbedOptions, Query()]) -> None:
+        """Never called: its signature is the documentation."""
+
+    others: dict[str, Any] = {form.media_type: {} for form in FORMS if form is not JSON}
+    router.add_api_route(
+        f"/{TASK}",
+        documented,
+        methods=["POST"],
+        operation_id=TASK,
+        summary="Turn images and texts into vectors",
+        description=_DESCRIPTION,
+        tags=["tasks"],
+        response_model=Embeddings,
+        responses=documented_answers({"application/json": {"example": _EXAMPLE}, **others}),
+        openapi_extra={"requestBody": documented_body(_EXAMPLES)},
+        route_class_override=posts_to(endpoint),
+    )
+    return endpoint
+
+
+class EmbedEndpoint(WordsEndpoint[EmbedOptions]):
+    async def answer(self, scope: Scope, receive: Receive) -> Response:
+        asked = await self.read(scope, receive)
+        form = choose_form(asked.headers.get(b"accept", b""), asked.options.format, FORMS)
+        model = self.serving.registry.find(TASK, asked.options.model)
+        deadline = self.serving.deadline(model, asked.arrived, asked.headers)
+        towers = Towers(self.serving, model, deadline, receive)
+        with model.hold():
+            vectors = await towers.embed(asked.inputs)
+        vectors.raise_if_none()
+        request_id = scope["state"]["request_id"]
+        if len(vectors) * dimensions_of(model.bundle.manifest) <= INLINE_NUMBERS:
+            content = write(form, model, vectors, request_id)
+        else:
+            content = await asyncio.to_thread(write, form, model, vectors, request_id)
+        scope["state"]["timings"] = towers.timings
+        return Response(
+            content,
+            headers={
+                "server-timing": server_timing(towers.timings),
+                "x-model": model.ref,
+                "x-model-digest": model.bundle.digest,
+                **vectors.headers,
+            },
+            media_type=form.media_type,
+        )
+
+
+def write(form: Form, model: Model, vectors: Vectors, request_id: str) -> bytes:
+    """The document; NumPy's has no place for an error, so that one fails it."""
+    if form is NPY:
+        return encode_npy(np.stack([each.value() for each in vectors]).astype("<f4"))  # [N, D]
+    answer = {
+        "model": model.ref,
+        "dimensions": dimensions_of(model.bundle.manifest),
+        "embeddings": [_one(each, form, request_id) for each in vectors],
+    }
+    return orjson.dumps(answer, option=orjson.OPT_SERIALIZE_NUMPY)
+
+
+def _one(embedded: Embedded, form: Form, request_id: str) -> Mapping[str, Any]:
+    if embedded.vector is None:
+        assert embedded.error is not None
+        return {"error": problem_of(embedded.error, request_id).model_dump()}
+    said: dict[str, Any] = {"kind": embedded.kind, "embedding": embedded.vector}
+    if form is BASE64:
+        said["embedding"] = base64.b64encode(embedded.vector.astype("<f4").tobytes()).decode()
+    return {**said, "truncated": embedded.truncated}
+
+
+# -- documentation
+
+_DESCRIPTION = f"""Images and texts that mean the same get vectors that lie close: their cosine is
+their product, since each has length 1. The body is one image; `multipart/form-data` with fields
+`image` and `text`, each as often as you like; or JSON with `images` (base64) and `texts`. The
+answer is in the order sent. `{NPY.media_type}` is one float32 array [inputs, dimensions], and
+`format=base64` JSON with little-endian float32 in base64. A text that is longer than the model
+reads is cut, and `truncated` says so."""
+
+_EXAMPLES = {
+    "a pixel and two texts": {
+        "value": {"images": [ONE_RED_PIXEL], "texts": ["a red ball", "a blue cube"]}
+    }
+}
+_EXAMPLE = {
+    "model": "name:1",
+    "dimensions": 4,
+    "embeddings": [
+        {"kind": "image", "embedding": [0.54, -0.54, -0.54, 0.35], "truncated": False},
+        {"kind": "text", "embedding": [0.55, -0.53, -0.54, 0.35], "truncated": False},
+    ],
+}
