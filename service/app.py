@@ -28,7 +28,7 @@ from service.protocols.generate import add_generate
 from service.protocols.health import Readiness, health_router
 from service.protocols.models import models_router
 from service.protocols.oip import oip_router
-from service.protocols.openai import EMBEDDINGS, add_embeddings
+from service.protocols.openai import EMBEDDINGS, IMAGES, add_embeddings, add_images
 from service.protocols.problems import plain_problem, problem_of, problem_response
 from service.protocols.rest import TaskEndpoint, add_task
 from service.protocols.serving import Serving
@@ -75,6 +75,7 @@ def create_app(settings: Settings | None = None) -> Application:
     direct["/rank"] = add_rank(api.router, serving)
     direct[EMBEDDINGS] = add_embeddings(api.router, serving)
     direct[f"/{GENERATE}"] = add_generate(api.router, serving)
+    direct[IMAGES] = add_images(api.router, serving)
     api.include_router(models_router(serving))
     api.include_router(health_router(serving, readiness))
     api.include_router(oip_router(serving, readiness))

@@ -65,6 +65,7 @@ class Painting:
         order: Order,
         *,
         deadline: float,
+        priority: Priority = PRIORITY,
         texts: TextCache,
         write: Callable[[int, Pixels], bytes],
         sketch: Callable[[Pixels], bytes] = encode_png,
@@ -79,6 +80,7 @@ class Painting:
         self.prompt: TextOutput | None = None
         """What became of the prompt, once it was read."""
         self._deadline = deadline
+        self._priority = priority
         self._texts = texts
         self._write = write
         self._sketch = sketch
@@ -145,7 +147,7 @@ class Painting:
         )
 
     def _job(self, **parts: Any) -> Job:
-        return Job(deadline=self._deadline, priority=PRIORITY, **parts)
+        return Job(deadline=self._deadline, priority=self._priority, **parts)
 
     async def _run(
         self,
@@ -157,7 +159,7 @@ class Painting:
     ) -> list[Any]:
         lane, device = self.painter.lane(role), self.painter.model.device
         predicted_s = device.scheduler.wait_s(
-            lane, len(jobs), jobs[0].steps, then=then, priority=PRIORITY
+            lane, len(jobs), jobs[0].steps, then=then, priority=self._priority
         )
         await device.run(
             lane,

@@ -11,6 +11,7 @@ from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 
 @dataclass(frozen=True)
@@ -26,6 +27,12 @@ class Preview:
         colours = cells @ self.matrix + self.bias  # [h, w, 3]
         seen: NDArray[np.uint8] = np.rint(np.clip(colours, 0, 255)).astype(np.uint8)
         return seen
+
+
+def enlarge(pixels: NDArray[np.uint8], size: tuple[int, int]) -> NDArray[np.uint8]:
+    """[h, w, 3] to this height and width, smoothly."""
+    image = Image.fromarray(pixels).resize(size[::-1], Image.Resampling.BICUBIC)
+    return np.asarray(image)
 
 
 def preview_of(defaults: Mapping[str, Any], *, channels: int) -> Preview | None:

@@ -7,7 +7,7 @@ from service.imaging.decode import DecodedImage, ImageInfo, decode
 from service.imaging.dense import seen_part, spread
 from service.imaging.depth_picture import draw_depth
 from service.imaging.draw import draw_boxes, draw_labels
-from service.imaging.encode import encode_jpeg, encode_npy, encode_png
+from service.imaging.encode import encode_jpeg, encode_npy, encode_png, encode_webp
 from service.imaging.fit import fit
 from service.imaging.limits import ImageFormat, ImageLimits
 from service.imaging.load import load
@@ -48,6 +48,7 @@ __all__ = [
     "encode_npy",
     "encode_ply",
     "encode_png",
+    "encode_webp",
     "find_regions",
     "fit",
     "lay_cells",

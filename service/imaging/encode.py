@@ -1,4 +1,4 @@
-"""Pixels to PNG, JPEG and npy bytes, at settings that favour speed over the last byte."""
+"""Pixels to PNG, JPEG, WebP and npy bytes, at settings that favour speed over the last byte."""
 
 from __future__ import annotations
 
@@ -37,6 +37,13 @@ def encode_jpeg(pixels: NDArray[np.uint8], *, quality: int = 90) -> bytes:
         np.ascontiguousarray(pixels), quality=quality, colorsubsampling="420"
     )
     return data
+
+
+def encode_webp(pixels: NDArray[np.uint8], *, quality: int = 90) -> bytes:
+    """[H, W, 3] uint8 RGB."""
+    buffer = io.BytesIO()
+    Image.fromarray(np.ascontiguousarray(pixels)).save(buffer, "WEBP", quality=quality)
+    return buffer.getvalue()
 
 
 def encode_npy(values: NDArray[Any]) -> bytes:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from starlette.types import Scope
 
@@ -16,11 +16,13 @@ from service.generation import (
     Painter,
     Painting,
     Pixels,
+    most_steps,
     order_of,
     painter_of,
 )
+from service.generation.painting import PRIORITY
 from service.protocols.rest import server_timing
-from service.protocols.serving import Serving
+from service.protocols.serving import Serving, Terms
 
 
 @dataclass(frozen=True)
@@ -31,7 +33,7 @@ class Commission:
     model: Model
     painter: Painter
     order: Order
-    deadline: float
+    terms: Terms
 
     def painting(
         self,
@@ -44,13 +46,20 @@ class Commission:
         return Painting(
             self.painter,
             self.order,
-            deadline=self.deadline,
+            deadline=self.terms.deadline,
+            priority=self.terms.priority,
             texts=self.serving.texts,
             write=write,
             listener=listener,
             preview_every=preview_every,
             **sketching,
         )
+
+    def with_steps(self, times: float) -> Commission:
+        """With so many times the steps, as far as there may be."""
+        most = min(most_steps(self.painter.manifest), self.serving.settings.max_steps)
+        steps = min(max(round(self.order.steps * times), 1), most)
+        return replace(self, order=replace(self.order, steps=steps))
 
     @property
     def headers(self) -> dict[str, str]:
@@ -69,8 +78,8 @@ def commission(
     model = serving.registry.find(TASK, options.model)
     painter = painter_of(model)
     order = order_of(options, painter.manifest, painter.sizes, serving.settings)
-    deadline = serving.deadline(model, arrived, headers)
-    return Commission(serving, model, painter, order, deadline)
+    terms = serving.terms(model, arrived, headers, usual=PRIORITY)
+    return Commission(serving, model, painter, order, terms)
 
 
 def timing_of(painting: Painting, scope: Scope) -> str:

@@ -20,9 +20,8 @@ from service.protocols import mixed, sse
 from service.protocols.body import json_object, options_in_query, read_bytes
 from service.protocols.commission import Commission, commission, timing_of
 from service.protocols.negotiate import choose_form
-from service.protocols.problems import MEDIA_TYPE as PROBLEM_TYPE
-from service.protocols.problems import Problem, option_error, problem_of, problem_response
-from service.protocols.route import posts_to
+from service.protocols.problems import option_error, problem_of, problem_response
+from service.protocols.route import documented_answers, posts_to
 from service.protocols.serving import Serving, while_connected
 from service.tasks.form import JSON, PNG, Form
 
@@ -76,7 +75,7 @@ def add_generate(router: APIRouter, serving: Serving) -> ASGIApp:
         description=_DESCRIPTION,
         tags=["tasks"],
         response_model=Generation,
-        responses=_responses(),
+        responses=documented_answers(_CONTENT, _PROBLEMS),
         route_class_override=posts_to(endpoint),
     )
     return endpoint
@@ -87,13 +86,14 @@ class GenerateEndpoint:
         self._serving = serving
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        response: ASGIApp
         try:
-            await self._answer(scope, receive, send)
+            response = await self._answer(scope, receive)
         except PanoptesError as error:
             response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
-            await response(scope, receive, send)
+        await response(scope, receive, send)
 
-    async def _answer(self, scope: Scope, receive: Receive, send: Send) -> None:
+    async def _answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         arrived = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         data = await read_bytes(receive, headers, max_bytes=MAX_BODY_BYTES)
@@ -102,25 +102,17 @@ class GenerateEndpoint:
         asked = commission(self._serving, options, arrived, headers)
         with asked.model.hold():
             if form is EVENTS:
-                await _answer_with_events(asked, options.preview_every, scope, receive, send)
-                return
+                return await _open_events(asked, options.preview_every, scope, receive)
             painting = asked.painting(_writer(asked))
             files = await while_connected(painting.paint(), receive)
         content, content_type = _document(form, painting, files)
-        response = Response(
-            content,
-            headers={
-                **asked.headers,
-                "server-timing": timing_of(painting, scope),
-                "content-type": content_type,
-            },
-        )
-        await response(scope, receive, send)
+        headers_out = {**asked.headers, "server-timing": timing_of(painting, scope)}
+        return Response(content, headers=headers_out | {"content-type": content_type})
 
 
-async def _answer_with_events(
-    asked: Commission, every: int | None, scope: Scope, receive: Receive, send: Send
-) -> None:
+async def _open_events(
+    asked: Commission, every: int | None, scope: Scope, receive: Receive
+) -> sse.EventStream:
     request_id = scope["state"]["request_id"]
 
     async def work(tell: sse.Tell) -> None:
@@ -129,14 +121,15 @@ async def _answer_with_events(
             listener=lambda event: tell(_event(event, asked, request_id)),
             preview_every=every,
         )
-        files = await painting.paint()
+        with asked.model.hold():
+            files = await painting.paint()
         timing = timing_of(painting, scope)
         tell(sse.Event("done", {**_answer(painting, files), "server_timing": timing}))
 
     def last_words(error: Exception) -> sse.Event:
         return sse.Event("error", problem_of(error, request_id).model_dump())
 
-    await sse.answer_with_events(work, receive, send, headers=asked.headers, last_words=last_words)
+    return await sse.open_events(work, receive, headers=asked.headers, last_words=last_words)
 
 
 def _parse(data: bytes, headers: Mapping[bytes, bytes], query: bytes) -> GenerateOptions:
@@ -260,26 +253,15 @@ _EXAMPLE = {
 }
 
 
-def _responses() -> dict[int | str, dict[str, Any]]:
-    problems: dict[int | str, str] = {
-        400: "A malformed body",
-        404: "No such model",
-        406: "No answer in an accepted form",
-        413: "Too large, or more pictures than the queue holds",
-        415: "Not JSON",
-        422: "An option out of its range",
-        429: "Too busy, or the deadline cannot be met: see Retry-After",
-        503: "Not ready, or stopping",
-        504: "The deadline passed",
-    }
-    others: dict[str, Any] = {form.media_type: {} for form in FORMS_OF_ONE if form is not JSON}
-    return {
-        200: {
-            "description": "The pictures",
-            "content": {"application/json": {"example": _EXAMPLE}, **others},
-        },
-        **{
-            status: {"description": text, "content": {PROBLEM_TYPE: {}}, "model": Problem}
-            for status, text in problems.items()
-        },
-    }
+_PROBLEMS = {
+    400: "A malformed body",
+    404: "No such model",
+    406: "No answer in an accepted form",
+    413: "Too large, or more pictures than the queue holds",
+    415: "Not JSON",
+    422: "An option out of its range",
+    429: "Too busy, or the deadline cannot be met: see Retry-After",
+    503: "Not ready, or stopping",
+    504: "The deadline passed",
+}
+_CONTENT = {form.media_type: {} for form in FORMS_OF_ONE} | {JSON.media_type: {"example": _EXAMPLE}}

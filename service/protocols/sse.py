@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 import orjson
-from starlette.types import Receive, Send
+from starlette.types import Receive, Scope, Send
 
 from service.errors import ClientGoneError
 from service.protocols.serving import disconnected
@@ -17,7 +17,6 @@ from service.protocols.serving import disconnected
 MEDIA_TYPE = "text/event-stream"
 BEAT_S = 15.0
 """A stream that is silent for so long says that it lives: proxies close those that do not."""
-_BEAT = b": still here\n\n"
 _HEADERS: Mapping[str, str] = MappingProxyType(
     {
         "content-type": MEDIA_TYPE,
@@ -37,42 +36,91 @@ class Event:
         return b"event: %s\ndata: %s\n\n" % (self.name.encode(), orjson.dumps(self.data))
 
 
-Tell = Callable[[Event], None]
+@dataclass(frozen=True, slots=True)
+class Remark:
+    """What no client makes anything of, but that it came."""
+
+    text: str
+
+    def encoded(self) -> bytes:
+        return b": %s\n\n" % self.text.encode()
 
 
-async def answer_with_events(
+Tell = Callable[[Event | Remark], None]
+Events = asyncio.Queue[Event | Remark | None]
+"""None is the end."""
+
+_BEAT = Remark("still here")
+
+
+async def open_events(
     work: Callable[[Tell], Coroutine[Any, Any, None]],
     receive: Receive,
-    send: Send,
     *,
     headers: Mapping[str, str],
     last_words: Callable[[Exception], Event],
     beat_s: float = BEAT_S,
-) -> None:
-    """Send what the work tells, from its first event on.
+) -> EventStream:
+    """Begin the work, and wait for the first thing that it tells.
 
     What it raises before that is raised here, so that it can be answered with a status of its own;
-    afterwards it becomes the last event. A client that goes away cancels the work.
+    afterwards `last_words` makes an event of it.
     """
-    events: asyncio.Queue[Event | None] = asyncio.Queue()
+    events: Events = asyncio.Queue()
     going = asyncio.create_task(work(events.put_nowait))
     going.add_done_callback(lambda _: events.put_nowait(None))
     gone = asyncio.create_task(disconnected(receive))
     gone.add_done_callback(lambda _: going.cancel())
+    stream = EventStream(events, going, gone, headers, last_words, beat_s)
     try:
-        event = await events.get()
-        if event is None:
-            _raise_what(going)
-        await send(_start(headers))
-        while event is not None:
-            await send(_part(event.encoded()))
-            event = await _next(events, send, beat_s)
-        if not going.cancelled() and isinstance(error := going.exception(), Exception):
-            await send(_part(last_words(error).encoded()))
-        await send(_part(b"", more=False))
-    finally:
-        gone.cancel()
-        going.cancel()
+        await stream.begin()
+    except BaseException:
+        stream.end()
+        raise
+    return stream
+
+
+class EventStream:
+    """An answer that is under way. A client that goes away cancels the work."""
+
+    def __init__(
+        self,
+        events: Events,
+        going: asyncio.Task[None],
+        gone: asyncio.Task[None],
+        headers: Mapping[str, str],
+        last_words: Callable[[Exception], Event],
+        beat_s: float,
+    ) -> None:
+        self._events = events
+        self._going = going
+        self._gone = gone
+        self._headers = headers
+        self._last_words = last_words
+        self._beat_s = beat_s
+        self._first: Event | Remark | None = None
+
+    async def begin(self) -> None:
+        self._first = await self._events.get()
+        if self._first is None:
+            _raise_what(self._going)
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await send(_start(self._headers))
+            event = self._first
+            while event is not None:
+                await send(_part(event.encoded()))
+                event = await _next(self._events, send, self._beat_s)
+            if (error := _what_went_wrong(self._going)) is not None:
+                await send(_part(self._last_words(error).encoded()))
+            await send(_part(b"", more=False))
+        finally:
+            self.end()
+
+    def end(self) -> None:
+        self._gone.cancel()
+        self._going.cancel()
 
 
 def _raise_what(ended: asyncio.Task[None]) -> None:
@@ -81,12 +129,17 @@ def _raise_what(ended: asyncio.Task[None]) -> None:
     ended.result()
 
 
-async def _next(events: asyncio.Queue[Event | None], send: Send, beat_s: float) -> Event | None:
+def _what_went_wrong(ended: asyncio.Task[None]) -> Exception | None:
+    error = None if ended.cancelled() else ended.exception()
+    return error if isinstance(error, Exception) else None
+
+
+async def _next(events: Events, send: Send, beat_s: float) -> Event | Remark | None:
     while True:
         try:
             return await asyncio.wait_for(events.get(), beat_s)
         except TimeoutError:
-            await send(_part(_BEAT))
+            await send(_part(_BEAT.encoded()))
 
 
 def _start(headers: Mapping[str, str]) -> dict[str, Any]:
