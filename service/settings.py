@@ -58,6 +58,9 @@ class Settings(BaseSettings):
     deadline_ms: int = Field(default=30_000, ge=1)
     """Of a request that sets none with X-Deadline-Ms, where the model's bundle sets none either."""
 
+    allow_high_priority: bool = True
+    """Whether requests may say X-Priority: high."""
+
     # What it accepts
     max_body_bytes: int = Field(default=64 << 20, ge=1)
     max_image_bytes: int = Field(default=32 << 20, ge=1)
@@ -76,6 +79,11 @@ class Settings(BaseSettings):
     # What it remembers
     text_cache_bytes: int = Field(default=64 << 20, ge=0)
     """Outputs of text graphs that are kept, since the same texts come again and again."""
+
+    image_hosts: tuple[str, ...] = ()
+    """Hosts that images in JSON may be fetched from by URL: names, or *.name; none without."""
+    image_fetch_s: float = Field(default=10.0, gt=0.0)
+    """How long all images of one request may take to be fetched."""
 
     # How it stops
     drain_notice_s: float = Field(default=0.0, ge=0.0)

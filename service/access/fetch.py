@@ -64,14 +64,17 @@ class Fetcher:
         self._may_connect = may_connect
         self._trust = trust
 
-    def fetch(self, url: str) -> bytes:
-        """The file at `url`; ForbiddenError where it may not be asked, BadImageError where it
-        cannot be had."""
-        parts, host, port = self._allowed(url)
+    def fetch_all(self, urls: Sequence[str]) -> list[bytes]:
+        """The files in order, all within the time for one request."""
         ends = time.monotonic() + self._timeout_s
+        return [self._fetch(url, ends) for url in urls]
+
+    def _fetch(self, url: str, ends: float) -> bytes:
+        """ForbiddenError where it may not be asked, BadImageError where it cannot be had."""
+        parts, host, port = self._allowed(url)
         try:
             address = self._address(host, port)
-            with self._connected(parts.scheme, host, port, address) as connection:
+            with self._connected(parts.scheme, host, port, address, _left_s(ends)) as connection:
                 return self._read(connection, parts, ends)
         except (OSError, http.client.HTTPException) as error:
             raise BadImageError(f"{host} did not answer with an image: {_word(error)}") from None
@@ -99,11 +102,11 @@ class Fetcher:
 
     @contextlib.contextmanager
     def _connected(
-        self, scheme: str, host: str, port: int, address: str
+        self, scheme: str, host: str, port: int, address: str, timeout_s: float
     ) -> Iterator[http.client.HTTPConnection]:
-        connection = http.client.HTTPConnection(host, port, timeout=self._timeout_s)
+        connection = http.client.HTTPConnection(host, port, timeout=timeout_s)
         try:
-            connection.sock = socket.create_connection((address, port), self._timeout_s)
+            connection.sock = socket.create_connection((address, port), timeout_s)
             if scheme == "https":
                 trust = self._trust or ssl.create_default_context()
                 connection.sock = trust.wrap_socket(connection.sock, server_hostname=host)
@@ -126,10 +129,8 @@ class Fetcher:
             data += chunk
             if len(data) > self._max_bytes:
                 raise ImageTooLargeError(f"the image has more than {self._max_bytes} bytes")
-            if (left_s := ends - time.monotonic()) <= 0:
-                raise TimeoutError("it took too long")
             if connection.sock is not None:  # given up after the last byte of a closing answer
-                connection.sock.settimeout(left_s)
+                connection.sock.settimeout(_left_s(ends))
         return bytes(data)
 
 
@@ -139,6 +140,12 @@ def _matches(pattern: str, host: str, port: int | None) -> bool:
     if (int(wanted) if wanted else None) != port:
         return False
     return host == name or (name.startswith("*.") and host.endswith(name[1:]))
+
+
+def _left_s(ends: float) -> float:
+    if (left_s := ends - time.monotonic()) <= 0:
+        raise TimeoutError
+    return left_s
 
 
 def _word(error: Exception) -> str:

@@ -15,6 +15,7 @@ from python_multipart.multipart import MultipartParser, parse_options_header
 from starlette.datastructures import QueryParams
 from starlette.types import Receive
 
+from service.access.fetch import Fetcher, is_url
 from service.errors import (
     BadImageError,
     ClientGoneError,
@@ -41,6 +42,8 @@ class Body:
     inputs: list[bytes | str] = field(default_factory=list)
     """Images, and texts where they are asked for, in the order sent."""
     options: dict[str, Any] = field(default_factory=dict)
+    links: dict[int, str] = field(default_factory=dict)
+    """Where among the inputs an image is still to be fetched, and from where."""
 
     @property
     def images(self) -> list[bytes]:
@@ -52,29 +55,47 @@ class Body:
 
 
 async def read_images(
-    receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int, max_images: int
+    receive: Receive, headers: Mapping[bytes, bytes], settings: Settings, fetcher: Fetcher
 ) -> Body:
-    """The whole body, never more than `max_bytes` of it; at least one image."""
-    body = await read_inputs(receive, headers, max_bytes=max_bytes, with_texts=False)
+    """The whole body, as far as the settings allow; at least one image."""
+    body = await read_inputs(receive, headers, settings, fetcher, with_texts=False)
     if not any(body.inputs):
         raise BadImageError("there is no image in the request")
-    if len(body.inputs) > max_images:
-        raise too_many(len(body.inputs), "images", max_images)
+    if len(body.inputs) > settings.max_images:
+        raise too_many(len(body.inputs), "images", settings.max_images)
     return body
 
 
 async def read_inputs(
-    receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int, with_texts: bool = True
+    receive: Receive,
+    headers: Mapping[bytes, bytes],
+    settings: Settings,
+    fetcher: Fetcher,
+    *,
+    with_texts: bool = True,
 ) -> Body:
-    """The whole body, never more than `max_bytes` of it; without texts, `text` is an option."""
-    data = await read_bytes(receive, headers, max_bytes=max_bytes)
+    """The whole body, and the images that it links to; without texts, `text` is an option."""
+    data = await read_bytes(receive, headers, max_bytes=settings.max_body_bytes)
     kind = headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
     essence = kind.split(";", 1)[0].strip().lower()
     if essence.startswith(_RAW):
         return Body([data])
     if len(data) <= INLINE_BYTES:
-        return _take_apart(data, essence, kind, with_texts)
-    return await asyncio.to_thread(_take_apart, data, essence, kind, with_texts)
+        body = _take_apart(data, essence, kind, with_texts)
+    else:
+        body = await asyncio.to_thread(_take_apart, data, essence, kind, with_texts)
+    if body.links:
+        await _follow(body, settings, fetcher)
+    return body
+
+
+async def _follow(body: Body, settings: Settings, fetcher: Fetcher) -> None:
+    """Put the images that were fetched in the places that their links held."""
+    if len(body.links) > settings.max_images:
+        raise too_many(len(body.links), "images", settings.max_images)
+    images = await asyncio.to_thread(fetcher.fetch_all, list(body.links.values()))
+    for place, image in zip(body.links, images, strict=True):
+        body.inputs[place] = image
 
 
 def check_inputs(inputs: Sequence[bytes | str], settings: Settings) -> None:
@@ -216,13 +237,14 @@ class _Parts:
 
 
 def _from_json(data: bytes, with_texts: bool) -> Body:
-    """`image` (one) or `images` (many), base64 with or without a data: prefix; `text` and `texts`
-    as they are; options beside."""
+    """`image` (one) or `images` (many), base64 with or without a data: prefix, or a URL; `text`
+    and `texts` as they are; options beside."""
     body = Body()
     for name, value in json_object(data).items():
         one_or_many = [] if value is None else value if isinstance(value, list) else [value]
         if name in _IMAGES:
-            body.inputs += [image_of_text(each) for each in one_or_many]
+            for each in one_or_many:
+                _add_image(body, each)
         elif name in _TEXTS and with_texts:
             body.inputs += [_text(each) for each in one_or_many]
         else:
@@ -238,6 +260,14 @@ def json_object(data: bytes) -> dict[str, Any]:
     if not isinstance(document, dict):
         raise RequestError("the JSON body must be an object")
     return document
+
+
+def _add_image(body: Body, value: object) -> None:
+    if isinstance(value, str) and is_url(value):
+        body.links[len(body.inputs)] = value
+        body.inputs.append(b"")  # until it is fetched
+    else:
+        body.inputs.append(image_of_text(value))
 
 
 def _text(value: object) -> str:

@@ -22,7 +22,7 @@ from service.protocols.body import options_in_query, read_images
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.route import documented_answers, posts_to
-from service.protocols.serving import Serving, run_while_connected
+from service.protocols.serving import Serving, Terms, run_while_connected
 from service.tasks.form import JSON, Form
 from service.tasks.task import ImageCall, ImageOptions, ImageTask
 
@@ -105,14 +105,9 @@ class TaskEndpoint:
 
     async def _read(self, scope: Scope, receive: Receive) -> Asked:
         arrived = time.monotonic()
-        settings = self._serving.settings
+        serving = self._serving
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_images(
-            receive,
-            headers,
-            max_bytes=settings.max_body_bytes,
-            max_images=settings.max_images,
-        )
+        body = await read_images(receive, headers, serving.settings, serving.fetcher)
         options = self._options(scope["query_string"], body.options)
         form = choose_form(headers.get(b"accept", b""), options.format, self._task.forms)
         images = body.images
@@ -125,9 +120,9 @@ class TaskEndpoint:
     async def _answer(self, asked: Asked) -> Response:
         task = self._task
         model = self._serving.registry.find(task.name, asked.options.model)
-        deadline = self._serving.deadline(model, asked.arrived, asked.headers)
+        terms = self._serving.terms(model, asked.arrived, asked.headers)
         with model.hold():
-            return await self._run(asked, task, model, task.name, deadline)
+            return await self._run(asked, task, model, task.name, terms)
 
     async def _run(
         self,
@@ -135,7 +130,7 @@ class TaskEndpoint:
         task: ImageTask[Any, Any],
         model: Model,
         role: str,
-        deadline: float,
+        terms: Terms,
         *,
         admitted: bool = False,
     ) -> Response:
@@ -149,7 +144,8 @@ class TaskEndpoint:
                     advance=call.advance,
                     finish=call.finish,
                     steps=call.steps,
-                    deadline=deadline,
+                    deadline=terms.deadline,
+                    priority=terms.priority,
                 )
             )
         await run_while_connected(

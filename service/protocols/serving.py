@@ -10,12 +10,13 @@ from typing import Any, TypeVar
 from starlette.types import Receive
 
 from service.access import Guard
+from service.access.fetch import Fetcher
 from service.engine.device import Device
 from service.engine.forecast import Stage
-from service.engine.job import Job
+from service.engine.job import Job, Priority
 from service.engine.lane import Lane
 from service.engine.model import Model
-from service.errors import ClientGoneError, InvalidOptionError
+from service.errors import ClientGoneError, ForbiddenError, InvalidOptionError
 from service.imaging import ImageLimits
 from service.registry import Registry
 from service.settings import Settings
@@ -25,9 +26,18 @@ from service.text import TextCache
 
 T = TypeVar("T")
 
+PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 MAX_DEADLINE_MS = 3_600_000
 WATCH_AFTER_S = 0.05
 """A request that is done sooner is not watched: a task each would cost more than it saves."""
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """When the answer to a request is due on the monotonic clock, and how urgent it is."""
+
+    deadline: float
+    priority: Priority
 
 
 @dataclass
@@ -43,18 +53,45 @@ class Serving:
     """Where alone admin calls are answered, once that port is open."""
     limits: ImageLimits = field(init=False)
     texts: TextCache = field(init=False)
+    fetcher: Fetcher = field(init=False)
 
     def __post_init__(self) -> None:
         self.limits = ImageLimits(
             max_bytes=self.settings.max_image_bytes, max_pixels=self.settings.max_image_pixels
         )
         self.texts = TextCache(self.settings.text_cache_bytes)
+        self.fetcher = Fetcher(
+            self.settings.image_hosts,
+            max_bytes=self.settings.max_image_bytes,
+            timeout_s=self.settings.image_fetch_s,
+        )
 
-    def deadline(self, model: Model, arrived: float, headers: Mapping[bytes, bytes]) -> float:
-        """When the answer is due on the monotonic clock: as the request says, else the bundle,
-        else the settings."""
+    def terms(
+        self,
+        model: Model,
+        arrived: float,
+        headers: Mapping[bytes, bytes],
+        *,
+        usual: Priority = Priority.NORMAL,
+    ) -> Terms:
+        """As the request says; else the deadline is the bundle's or the settings', and the priority
+        the `usual` one of its kind."""
         default = model.bundle.manifest.defaults.get("deadline_ms", self.settings.deadline_ms)
-        return deadline_of(arrived, headers.get(b"x-deadline-ms"), int(default))
+        deadline = deadline_of(arrived, headers.get(b"x-deadline-ms"), int(default))
+        return Terms(deadline, self.priority(headers, usual))
+
+    def priority(
+        self, headers: Mapping[bytes, bytes], usual: Priority = Priority.NORMAL
+    ) -> Priority:
+        """Of `X-Priority`. ForbiddenError where `high` is kept from callers."""
+        if (header := headers.get(b"x-priority")) is None:
+            return usual
+        priority = PRIORITIES.get(header.decode("latin-1").strip().lower())
+        if priority is None:
+            raise InvalidOptionError(f"X-Priority: one of {', '.join(PRIORITIES)}")
+        if priority is Priority.HIGH and not self.settings.allow_high_priority:
+            raise ForbiddenError("X-Priority: this server gives no request high priority")
+        return priority
 
 
 def deadline_of(arrived: float, header: bytes | None, default_ms: int) -> float:

@@ -50,7 +50,7 @@ class WordsEndpoint(abc.ABC, Generic[O]):
     async def read(self, scope: Scope, receive: Receive) -> Asked[O]:
         arrived = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_inputs(receive, headers, max_bytes=self.serving.settings.max_body_bytes)
+        body = await read_inputs(receive, headers, self.serving.settings, self.serving.fetcher)
         try:
             options = self._options_type.model_validate(
                 {**options_in_query(scope["query_string"]), **body.options}

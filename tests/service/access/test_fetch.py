@@ -2,16 +2,20 @@
 
 from __future__ import annotations
 
+import base64
 import contextlib
 import http.server
 import threading
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
 from service.access.fetch import Fetcher, is_public, is_url
 from service.errors import BadImageError, ForbiddenError, ImageTooLargeError
+from tests.bundles import write_tiny_classifier
+from tests.serving import picture, running
 
 LIMIT_BYTES = 1000
 
@@ -66,13 +70,13 @@ def fetcher(*hosts: str, **more: Any) -> Fetcher:
 def test_a_file_of_a_named_host_is_fetched_once_and_by_its_name() -> None:
     with web(says(b"image")) as (port, asked):
         found = fetcher(f"pictures.example:{port}")
-        assert found.fetch(f"http://pictures.example:{port}/a.jpg?size=2") == b"image"
+        assert found.fetch_all([f"http://pictures.example:{port}/a.jpg?size=2"]) == [b"image"]
     assert asked == [f"pictures.example:{port} /a.jpg?size=2"]
 
 
 def test_nothing_is_fetched_unless_hosts_are_named() -> None:
     with pytest.raises(ForbiddenError, match="send the image itself"):
-        fetcher().fetch("https://pictures.example/a.jpg")
+        fetcher().fetch_all(["https://pictures.example/a.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -89,13 +93,13 @@ def test_nothing_is_fetched_unless_hosts_are_named() -> None:
 )
 def test_other_hosts_ports_and_schemes_are_refused(url: str) -> None:
     with pytest.raises(ForbiddenError):
-        fetcher("pictures.example", "*.below.example").fetch(url)
+        fetcher("pictures.example", "*.below.example").fetch_all([url])
 
 
 def test_a_star_stands_for_names_below() -> None:
     found = fetcher("*.below.example", resolve=lambda host, port: [])
     with pytest.raises(ForbiddenError, match=r"a\.below\.example has no public address"):
-        found.fetch("https://a.below.example/x")
+        found.fetch_all(["https://a.below.example/x"])
 
 
 @pytest.mark.parametrize(
@@ -104,7 +108,7 @@ def test_a_star_stands_for_names_below() -> None:
 def test_a_name_with_any_private_address_is_refused(addresses: list[str]) -> None:
     found = fetcher("pictures.example", resolve=lambda host, port: addresses, may_connect=is_public)
     with pytest.raises(ForbiddenError, match="no public address"):
-        found.fetch("http://pictures.example/a.jpg")
+        found.fetch_all(["http://pictures.example/a.jpg"])
 
 
 @pytest.mark.parametrize(
@@ -129,7 +133,7 @@ def test_public_addresses(address: str, public: bool) -> None:
 def test_a_redirect_is_not_followed() -> None:
     with web(says(b"", 302, Location="http://127.0.0.1/secret")) as (port, asked):
         with pytest.raises(BadImageError, match="status 302"):
-            fetcher(f"pictures.example:{port}").fetch(f"http://pictures.example:{port}/")
+            fetcher(f"pictures.example:{port}").fetch_all([f"http://pictures.example:{port}/"])
         assert len(asked) == 1
 
 
@@ -138,7 +142,7 @@ def test_a_file_that_is_too_large_is_given_up(declared: bool) -> None:
     body = bytes(LIMIT_BYTES + 1)
     headers = {"Content-Length": str(len(body))} if declared else {}
     with web(says(body, **headers)) as (port, _), pytest.raises(ImageTooLargeError):
-        fetcher(f"pictures.example:{port}").fetch(f"http://pictures.example:{port}/")
+        fetcher(f"pictures.example:{port}").fetch_all([f"http://pictures.example:{port}/"])
 
 
 def test_a_server_that_drips_is_given_up() -> None:
@@ -155,9 +159,35 @@ def test_a_server_that_drips_is_given_up() -> None:
         slow = fetcher(f"pictures.example:{port}", timeout_s=0.3)
         try:
             with pytest.raises(BadImageError, match="took too long"):
-                slow.fetch(f"http://pictures.example:{port}/")
+                slow.fetch_all([f"http://pictures.example:{port}/"])
         finally:
             over.set()
+
+
+def test_a_request_has_one_time_for_all_its_images() -> None:
+    over = threading.Event()
+    with web(lambda handler: over.wait(5)) as (port, asked):
+        slow = fetcher(f"pictures.example:{port}", timeout_s=0.3)
+        with pytest.raises(BadImageError, match="took too long"):
+            slow.fetch_all([f"http://pictures.example:{port}/"] * 10)
+        over.set()
+    assert len(asked) == 1
+
+
+def test_a_server_fetches_what_json_links_to_if_it_may(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path)
+    png = picture("green")
+    with web(says(png)) as (port, asked), running(tmp_path) as server:
+        url = f"http://pictures.example:{port}/green.png"
+        refused = server.client.post("/classify", json={"image": url})
+        assert refused.status_code == 403
+        assert "send the image itself" in refused.json()["detail"]
+        server.serving.fetcher = fetcher(f"pictures.example:{port}", max_bytes=10_000)
+        sent = base64.b64encode(picture("red")).decode()
+        answer = server.client.post("/classify", json={"images": [sent, url]}).json()
+    labels = [image["predictions"][0]["label"] for image in answer["images"]]
+    assert labels == ["red", "green"]
+    assert len(asked) == 1
 
 
 def test_base64_is_no_url() -> None:
