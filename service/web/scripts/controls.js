@@ -52,6 +52,10 @@ export class Controls {
         if (input.checked) chosen[option.name] = true;
         continue;
       }
+      if (option.choices) {
+        if (input.value !== option.choices[0][0]) chosen[option.name] = input.value;
+        continue;
+      }
       const differs = Number(input.value) !== option.usual(this.model);
       if (input.value !== "" && (differs || isSlider(option))) chosen[option.name] = input.value;
     }
@@ -65,7 +69,7 @@ export class Controls {
     return { ...this.options, ...Object.fromEntries(asked) };
   }
 
-  /** Every option as a number. */
+  /** Every option that has a number. */
   get values() {
     return Object.fromEntries(
       this.#inputs.map(({ option, input }) => [
@@ -93,6 +97,13 @@ export class Controls {
   }
 
   #input(option) {
+    if (option.choices) {
+      return element(
+        "select",
+        { name: option.name, onchange: () => this.changed() },
+        option.choices.map(([value, title]) => element("option", { value }, title)),
+      );
+    }
     if (option.toggle) {
       return element("input", {
         type: "checkbox",

@@ -16,3 +16,10 @@ export function percent(share) {
   if (share > 0 && share < 0.001) return "< 0.1 %";
   return `${(share * 100).toFixed(1)} %`;
 }
+
+/** "2 × ball, cup": each label once, with how often it was found. */
+export function counted(labels) {
+  const times = new Map();
+  for (const label of labels) times.set(label, (times.get(label) ?? 0) + 1);
+  return [...times].map(([label, count]) => (count > 1 ? `${count} × ${label}` : label)).join(", ");
+}

@@ -18,3 +18,22 @@ export function classColour(index, label) {
   const parts = [0, 2, 4].map((at) => Math.round(shade(parseInt(base.slice(at, at + 2), 16))));
   return `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
 }
+
+// [toward, share]: the server's own.
+const TURNS = [
+  [255, 0],
+  [255, 0.35],
+  [0, 0.3],
+  [255, 0.6],
+  [0, 0.5],
+];
+
+/** The colour of the `turn`-th of several things that share it: the first has it as it is. */
+export function shade(colour, turn) {
+  const [toward, share] = TURNS[turn % TURNS.length];
+  const parts = [1, 3, 5].map((at) => {
+    const part = parseInt(colour.slice(at, at + 2), 16);
+    return Math.round(part + (toward - part) * share);
+  });
+  return `#${parts.map((part) => part.toString(16).padStart(2, "0")).join("")}`;
+}

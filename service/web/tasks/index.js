@@ -8,7 +8,9 @@
  *   options   numbers for the query: { name, title, least, most(model), step, usual(model) }, and
  *             offered(model) where not every model takes it; one with `asked` is a slider: the
  *             server is asked with that value, and what a person chose is left to `narrow`; one
- *             with `toggle` is a box to tick, and has nothing but its name and title
+ *             with `toggle` is a box to tick, and has nothing but its name and title; one with
+ *             `choices`, pairs of a value and its title, has beside them a name and a title, and
+ *             the first of them is what the server does anyway
  *   narrow(answer, values)
  *             where a slider is: the answer that the server would give with these values
  *   draw({ result, overlay, model, again }, answer)
@@ -22,5 +24,6 @@
 import { classify } from "./classify.js";
 import { depth } from "./depth.js";
 import { detect } from "./detect.js";
+import { segment } from "./segment.js";
 
-export const TASKS = [classify, detect, depth];
+export const TASKS = [classify, detect, segment, depth];
