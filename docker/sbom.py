@@ -6,6 +6,7 @@ Needs nothing but the standard library, and says the same of the same image ever
 from __future__ import annotations
 
 import importlib.metadata
+import importlib.util
 import json
 import platform
 import re
@@ -92,7 +93,8 @@ def bundles(pack: Path) -> Iterator[Component]:
 def bill_of_materials() -> dict[str, object]:
     packages = sorted(python_packages(), key=lambda c: str(c["name"]))
     project = next(c for c in packages if c["name"] == PROJECT)
-    pack = Path(str(importlib.metadata.distribution(PROJECT).locate_file("service/starter")))
+    server = importlib.util.find_spec("service")
+    assert server is not None and server.origin is not None
     return {
         "bomFormat": "CycloneDX",
         "specVersion": "1.6",
@@ -101,7 +103,7 @@ def bill_of_materials() -> dict[str, object]:
         "components": [
             *(c for c in packages if c is not project),
             *debian_packages(),
-            *bundles(pack),
+            *bundles(Path(server.origin).parent / "starter"),
         ],
     }
 
