@@ -49,7 +49,8 @@ of it.
 
 Send the image's bytes, multipart/form-data with one or many, or JSON with base64. `Accept` chooses
 the form of the answer. `X-Deadline-Ms` says how long the answer is of use: a request that cannot be
-answered in time is refused at once, with 429 and `Retry-After`. Errors are RFC 9457 problems."""
+answered in time is refused at once, with 429 and `Retry-After`. `X-Priority` is `high`, `normal` or
+`low`. Errors are RFC 9457 problems."""
 
 
 def create_app(settings: Settings | None = None) -> Application:

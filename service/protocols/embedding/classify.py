@@ -21,16 +21,16 @@ class ClassifyEndpoint(TaskEndpoint):
         if options.labels is None:
             return await super()._answer(asked)
         model = serving.registry.find(TASK, options.model)
-        deadline = serving.deadline(model, asked.arrived, asked.headers)
+        terms = serving.terms(model, asked.arrived, asked.headers)
         templates = templates_of(model.bundle.manifest, options)
         if (count := len(options.labels) * len(templates)) > serving.settings.max_texts:
             raise too_many(count, "labels times templates", serving.settings.max_texts)
         check_inputs(prompts_of(options.labels, templates), serving.settings)
         with model.hold():
-            towers = Towers(serving, model, deadline, asked.receive)
+            towers = Towers(serving, model, terms, asked.receive)
             images = Stage(model.lanes[IMAGE_ROLE], len(asked.images))
             labels, admitted = await towers.labels(options.labels, templates, images)
             asked.before = towers.timings
             asked.more = TRUNCATED if labels.truncated else {}
             task = ZeroShot(options.labels, labels.values)
-            return await self._run(asked, task, model, IMAGE_ROLE, deadline, admitted=admitted)
+            return await self._run(asked, task, model, IMAGE_ROLE, terms, admitted=admitted)

@@ -75,8 +75,8 @@ class EmbedEndpoint(WordsEndpoint[EmbedOptions]):
         asked = await self.read(scope, receive)
         form = choose_form(asked.headers.get(b"accept", b""), asked.options.format, FORMS)
         model = self.serving.registry.find(TASK, asked.options.model)
-        deadline = self.serving.deadline(model, asked.arrived, asked.headers)
-        towers = Towers(self.serving, model, deadline, receive)
+        terms = self.serving.terms(model, asked.arrived, asked.headers)
+        towers = Towers(self.serving, model, terms, receive)
         with model.hold():
             vectors = await towers.embed(asked.inputs)
         vectors.raise_if_none()

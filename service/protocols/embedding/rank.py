@@ -68,8 +68,8 @@ class RankEndpoint(WordsEndpoint[RankOptions]):
         asked = await self.read(scope, receive)
         query, others = split(asked.inputs)
         model = self.serving.registry.find(TASK, asked.options.model)
-        deadline = self.serving.deadline(model, asked.arrived, asked.headers)
-        towers = Towers(self.serving, model, deadline, receive)
+        terms = self.serving.terms(model, asked.arrived, asked.headers)
+        towers = Towers(self.serving, model, terms, receive)
         with model.hold():
             vectors = await towers.embed([query, *others])
         request_id = scope["state"]["request_id"]

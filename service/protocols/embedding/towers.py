@@ -16,7 +16,7 @@ from service.engine.forecast import Stage
 from service.engine.job import Job, Timing
 from service.engine.lane import Lane
 from service.engine.model import Model
-from service.protocols.serving import Serving, run_while_connected, while_connected
+from service.protocols.serving import Serving, Terms, run_while_connected, while_connected
 from service.tasks.embed import IMAGE_ROLE, OUTPUT, ImageEmbeddingCall, Kind, Vector
 from service.tasks.zero_shot import join_templates, prompts_of
 from service.text import TextCall, TextOutput
@@ -60,11 +60,11 @@ class Vectors(list[Embedded]):
 class Towers:
     """Belongs to one request, which holds the model."""
 
-    def __init__(self, serving: Serving, model: Model, deadline: float, receive: Receive) -> None:
+    def __init__(self, serving: Serving, model: Model, terms: Terms, receive: Receive) -> None:
         self._serving = serving
         self._cache = serving.texts
         self._model = model
-        self._deadline = deadline
+        self._terms = terms
         self._receive = receive
         self.timings: list[Timing] = []
         """Of every job that ran."""
@@ -120,7 +120,12 @@ class Towers:
         return self._job(ImageEmbeddingCall(self._model, data, self._serving.limits))
 
     def _job(self, call: TextCall | ImageEmbeddingCall) -> Job:
-        return Job(prepare=call.prepare, finish=call.finish, deadline=self._deadline)
+        return Job(
+            prepare=call.prepare,
+            finish=call.finish,
+            deadline=self._terms.deadline,
+            priority=self._terms.priority,
+        )
 
     async def _run(self, images: Sequence[Job], texts: Sequence[Job]) -> None:
         """All side by side, but never more of the texts than the queue holds."""

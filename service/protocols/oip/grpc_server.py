@@ -25,7 +25,7 @@ from service.protocols.oip.datatypes import (
 from service.protocols.oip.inference import Answer, Input, deadline_after, infer
 from service.protocols.oip.messages import SERVICE, message
 from service.protocols.oip.rest import server_metadata
-from service.protocols.serving import Serving
+from service.protocols.serving import Serving, Terms
 
 log = logging.getLogger(__name__)
 
@@ -140,7 +140,9 @@ class GrpcServer:
             request.model_version,
             _read_inputs(request),
             [output.name for output in request.outputs],
-            deadline=self._deadline(request, context),
+            terms=Terms(
+                self._deadline(request, context), self._serving.priority(dict(_keys(context)))
+            ),
         )
         return _write_answer(answer, request.id)
 

@@ -16,7 +16,7 @@ from service.errors import RequestError
 from service.imaging import load
 from service.protocols.oip.catalogue import Served, find
 from service.protocols.oip.datatypes import Array, Tensor
-from service.protocols.serving import Serving, run_while_connected
+from service.protocols.serving import Serving, Terms, run_while_connected
 from service.tasks import IMAGE_TASKS
 from service.tasks.task import fit_of
 
@@ -48,7 +48,7 @@ async def infer(
     inputs: Sequence[Input],
     wanted: Sequence[str],
     *,
-    deadline: float,
+    terms: Terms,
     receive: Receive | None = None,
 ) -> Answer:
     """Run the rows through the lane, batched with everyone else's; the first error is the
@@ -58,7 +58,7 @@ async def infer(
     if strange := [output for output in wanted if output not in known]:
         raise RequestError(f"there is no output {strange[0]!r}; there is {', '.join(known)}")
     rows = _rows(serving, served, inputs)
-    jobs = [_job(row, wanted or known, deadline) for row in rows]
+    jobs = [_job(row, wanted or known, terms) for row in rows]
     with served.model.hold():
         if receive is None:
             await served.model.device.run(served.lane, jobs)
@@ -78,11 +78,12 @@ def deadline_after(timeout_us: object, default_ms: int) -> float:
     return time.monotonic() + timeout_us / 1e6
 
 
-def _job(row: Mapping[str, Row], wanted: Sequence[str], deadline: float) -> Job:
+def _job(row: Mapping[str, Row], wanted: Sequence[str], terms: Terms) -> Job:
     return Job(
         prepare=lambda: {name: make() for name, make in row.items()},
         finish=lambda outputs: {name: outputs[name] for name in wanted},
-        deadline=deadline,
+        deadline=terms.deadline,
+        priority=terms.priority,
     )
 
 

@@ -19,7 +19,7 @@ from service.protocols.oip.binary import HEADER_LENGTH, read_request, write_answ
 from service.protocols.oip.catalogue import find, index
 from service.protocols.oip.inference import deadline_after, infer
 from service.protocols.rest import server_timing
-from service.protocols.serving import Serving, deadline_of
+from service.protocols.serving import Serving, Terms, deadline_of
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration")
 TAG = "Open Inference Protocol"
@@ -104,7 +104,7 @@ class _Endpoints:
             *_named(request),
             asked.inputs,
             list(asked.outputs),
-            deadline=deadline,
+            terms=Terms(deadline, self._serving.priority(headers)),
             receive=request.receive,
         )
         request.state.timings = answer.timings
