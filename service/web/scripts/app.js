@@ -8,6 +8,7 @@ import { showModels } from "./models-panel.js";
 import { pictureOfFile } from "./picture.js";
 import { Playground } from "./playground.js";
 import { Samples } from "./samples.js";
+import { Search } from "./search.js";
 import { Stage } from "./stage.js";
 import { copyButton } from "./takeaway.js";
 import { followTheme } from "./theme.js";
@@ -31,7 +32,10 @@ const stage = new Stage({
   facts: find("picture-facts"),
 });
 const controls = new Controls(find("options"), {
-  changed: () => playground.ask(),
+  changed: () => {
+    playground.ask();
+    search.search();
+  },
   narrowed: () => playground.tellAgain(),
 });
 const watch = new Watch(tell);
@@ -59,6 +63,11 @@ const samples = new Samples(find("samples"), {
   take: (picture) => playground.choose(picture),
   fail: (problem, again) => playground.fail(problem, again),
 });
+const search = new Search(
+  { form: find("search"), input: find("sentence"), said: find("search-said") },
+  samples,
+  () => controls.model,
+);
 
 followTheme(find("theme"));
 openIntake({ button: find("choose"), input: find("file"), stage: find("stage") }, (file) => {
@@ -99,11 +108,12 @@ function showTask() {
   current = named ?? (offered.includes(current) ? current : offered[0]);
   if (!current) return;
   find("task-title").textContent = current.title;
-  find("task-path").textContent = `POST /${current.name}`;
+  find("task-path").textContent = `POST /${current.path ?? current.name}`;
   find("task-summary").textContent = current.summary;
   showTabs();
   samples.offer(current.samples);
   playground.offer(current, modelsFor(current));
+  search.offer(Boolean(current.searches));
 }
 
 function showTabs() {

@@ -1,12 +1,14 @@
 /** Which model is asked, and with which options: a form made from what the task declares. */
 
 import { element } from "./dom.js";
+import { pausing } from "./pausing.js";
 
 export class Controls {
   #task;
   #models = [];
   #select;
   #inputs = [];
+  #typed = new Map(); // the words of text fields, which outlive the fields
 
   /** When a person changed something, `changed()` is called; `narrowed()` when that is for the page
    *  to tell. */
@@ -56,6 +58,11 @@ export class Controls {
         if (input.value !== option.choices[0][0]) chosen[option.name] = input.value;
         continue;
       }
+      if (option.tidy) {
+        const text = option.tidy(input.value);
+        if (text) chosen[option.name] = text;
+        continue;
+      }
       const differs = Number(input.value) !== option.usual(this.model);
       if (input.value !== "" && (differs || isSlider(option))) chosen[option.name] = input.value;
     }
@@ -91,7 +98,12 @@ export class Controls {
     this.form.replaceChildren(
       element("label", {}, "Model", this.#select),
       ...this.#inputs.map(({ option, input }) =>
-        element("label", {}, option.title, isSlider(option) ? withValue(input) : input),
+        element(
+          "label",
+          { class: option.tidy && "wide" },
+          option.title,
+          isSlider(option) ? withValue(input) : input,
+        ),
       ),
     );
   }
@@ -111,6 +123,7 @@ export class Controls {
         onchange: () => this.changed(),
       });
     }
+    if (option.tidy) return this.#field(option);
     const changed = isSlider(option) ? this.narrowed : this.changed;
     return element("input", {
       type: isSlider(option) ? "range" : "number",
@@ -120,6 +133,24 @@ export class Controls {
       step: option.step,
       value: option.usual(this.model),
       oninput: (event) => event.target.validity.valid && changed(),
+    });
+  }
+
+  /** Asked for while a person types, once they pause. */
+  #field(option) {
+    const pause = pausing(() => this.changed());
+    return element("input", {
+      ...{ type: "text", autocomplete: "off", spellcheck: "false", maxlength: 2000 },
+      name: option.name,
+      placeholder: option.hint?.(this.model),
+      pattern: option.pattern,
+      required: Boolean(option.usual),
+      value: this.#typed.get(option.name) ?? option.usual?.(this.model) ?? "",
+      oninput: ({ target }) => {
+        this.#typed.set(option.name, target.value);
+        const complete = target.validity.valid && (option.tidy(target.value) || !option.usual);
+        pause(complete);
+      },
     });
   }
 }

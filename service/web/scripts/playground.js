@@ -96,7 +96,8 @@ export class Playground {
   }
 
   #question() {
-    return { task: this.#task.name, options: this.controls.options, picture: this.#picture };
+    const task = this.#task.path ?? this.#task.name;
+    return { task, options: this.controls.options, picture: this.#picture };
   }
 
   #show(reply) {

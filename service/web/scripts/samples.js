@@ -1,8 +1,11 @@
 /** The strip of scenes to begin with. */
 
+import { element } from "./dom.js";
+import { percent } from "./format.js";
 import { pictureFrom } from "./picture.js";
 
 export class Samples {
+  #place;
   #buttons;
   #chosen = null;
 
@@ -10,6 +13,7 @@ export class Samples {
   constructor(place, { take, fail }) {
     this.take = take;
     this.fail = fail;
+    this.#place = place;
     this.#buttons = [...place.querySelectorAll("button")];
     for (const button of this.#buttons) button.addEventListener("click", () => this.#choose(button));
   }
@@ -27,6 +31,25 @@ export class Samples {
     this.#mark(null);
   }
 
+  /** All of them, of every kind: { name, source }. */
+  get all() {
+    return this.#buttons.map((button) => {
+      return { name: button.title, source: button.querySelector("img").src };
+    });
+  }
+
+  /** Show each one's share, the largest first; without shares, all as they were. */
+  sort(shares = null) {
+    const order = this.#buttons.map((_, index) => index);
+    if (shares) order.sort((one, other) => shares[other] - shares[one]);
+    this.#buttons.forEach((button, index) => {
+      button.querySelector(".share")?.remove();
+      if (shares) button.append(shareOf(shares[index]));
+    });
+    this.#place.append(...order.map((index) => this.#buttons[index].closest("li")));
+    return order;
+  }
+
   async #choose(button) {
     this.#mark(button);
     try {
@@ -42,4 +65,10 @@ export class Samples {
     this.#chosen = chosen;
     for (const button of this.#buttons) button.setAttribute("aria-pressed", button === chosen);
   }
+}
+
+function shareOf(share) {
+  const bar = element("i");
+  bar.style.transform = `scaleX(${share})`;
+  return element("span", { class: "share", "aria-hidden": "true" }, bar, percent(share));
 }

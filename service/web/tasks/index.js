@@ -3,14 +3,17 @@
  * below. Only those that the server has a model for are offered.
  *
  * A task is { name, title, summary, samples, options, narrow, draw, say }:
- *   name      the server's path, and the task in a model's manifest
+ *   name      the task in a model's manifest, and the server's path, where there is no `path`
+ *   searches  whether the samples can be sorted by a sentence
  *   samples   the kind of sample scenes to begin with: see `data-kind` in index.html
  *   options   numbers for the query: { name, title, least, most(model), step, usual(model) }, and
  *             offered(model) where not every model takes it; one with `asked` is a slider: the
  *             server is asked with that value, and what a person chose is left to `narrow`; one
  *             with `toggle` is a box to tick, and has nothing but its name and title; one with
  *             `choices`, pairs of a value and its title, has beside them a name and a title, and
- *             the first of them is what the server does anyway
+ *             the first of them is what the server does anyway; one with `tidy` is a field for
+ *             text, asked with tidy(text) if that is not empty, which it must not be where there
+ *             is usual(model); it may have a hint(model) and a pattern
  *   narrow(answer, values)
  *             where a slider is: the answer that the server would give with these values
  *   draw({ result, overlay, model, again }, answer)
@@ -24,6 +27,7 @@
 import { classify } from "./classify.js";
 import { depth } from "./depth.js";
 import { detect } from "./detect.js";
+import { embed } from "./embed.js";
 import { segment } from "./segment.js";
 
-export const TASKS = [classify, detect, segment, depth];
+export const TASKS = [classify, detect, segment, depth, embed];
