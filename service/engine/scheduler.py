@@ -10,17 +10,15 @@ from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 
 from service.engine import forecast
+from service.engine.admission import check_room, check_time
 from service.engine.forecast import Stage
 from service.engine.job import Job, Priority, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer, outcome_of, refusal_of
 from service.errors import (
-    BusyError,
     ClientGoneError,
     DeadlineError,
     PanoptesError,
-    PayloadTooLargeError,
-    QueueFullError,
     UnavailableError,
 )
 
@@ -28,8 +26,6 @@ log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
 
-SAFETY = 1.25
-"""Admit a job if it would meet its deadline even on a device this much slower than measured."""
 LOST_DEVICES_MAX = 1
 """A job that was running on this many devices when they died is not tried on another."""
 
@@ -342,30 +338,9 @@ class Scheduler:
             return
         priority = max(job.priority for job in jobs)
         stages = (Stage(lane, len(jobs), max(job.steps for job in jobs)), *then)
-        for stage in stages:
-            self._find_room(stage, priority)
-        deadline = min(job.deadline for job in jobs)
-        if math.isfinite(deadline):
-            left_s = deadline - self._clock()
-            predicted_s = self._wait_s(stages, priority) * SAFETY
-            if predicted_s > left_s:
-                raise BusyError(
-                    f"the answer would take about {predicted_s * 1e3:.0f} ms, "
-                    f"later than the {max(left_s, 0.0) * 1e3:.0f} ms that the deadline leaves",
-                    retry_after_s=max(predicted_s - left_s, 0.0),
-                )
-
-    def _find_room(self, stage: Stage, priority: Priority) -> None:
-        lane, jobs = stage.lane, stage.jobs
-        if jobs > lane.capacity:
-            raise PayloadTooLargeError(
-                f"{jobs} samples in one request, where the queue holds {lane.capacity}"
-            )
-        if lane.pending + jobs > lane.capacity:
-            raise QueueFullError(
-                f"{lane.pending} samples wait already, of {lane.capacity} at most",
-                retry_after_s=self._wait_s([Stage(lane, 0)], priority),
-            )
+        left_s = min(job.deadline for job in jobs) - self._clock()
+        check_room(stages, lambda stage: self._wait_s([stage], priority))
+        check_time(left_s, lambda: self._wait_s(stages, priority))
 
     def _admit_promised(self, lane: Lane) -> None:
         """Refused only where nothing will ever run again."""

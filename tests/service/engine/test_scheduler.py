@@ -7,9 +7,9 @@ from collections.abc import Callable
 
 import pytest
 
+from service.engine.admission import SAFETY
 from service.engine.job import Job, Priority, Sample, State
 from service.engine.lane import Lane
-from service.engine.scheduler import SAFETY
 from service.errors import (
     BusyError,
     ClientGoneError,
