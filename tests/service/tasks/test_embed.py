@@ -70,7 +70,8 @@ def test_a_template_needs_a_place_for_the_label(bundle: Bundle) -> None:
         check_manifest(manifest.model_copy(update={"defaults": wrong}))
 
 
-def test_a_tokenizer_that_does_not_fit_is_found_before_it_serves(bundle: Bundle) -> None:
+def test_a_tokenizer_that_does_not_fit_is_found_before_it_serves(tmp_path: Path) -> None:
+    bundle = write_tiny_clip(tmp_path, name="misfit")  # of its own: a digest is read once
     check_manifest(bundle.manifest)
     bundle.file("tokenizer.json").write_text(word_tokenizer(5).to_str())
     with pytest.raises(BundleError, match="gives 5 tokens where the graph takes 8"):
