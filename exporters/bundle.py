@@ -53,6 +53,7 @@ class Part:
     max_batch: int
     golden_tolerances: Mapping[str, float] = field(default_factory=dict)
     """Of outputs that are allowed more."""
+    compared_by_share: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True)
@@ -159,5 +160,6 @@ def _describe(path: Path, part: Part) -> Graph:
         max_batch=part.max_batch,
         golden_tolerance=part.golden_tolerance,
         golden_tolerances=dict(part.golden_tolerances),
+        compared_by_share=part.compared_by_share,
         parity=part.parity,
     )

@@ -58,13 +58,16 @@ class Output:
 
     The float32 graph may differ from PyTorch by `tolerance`, and any engine by `golden`: if not
     given, that is measured (see `exporters.drift`), in proportion to `magnitude`, or to the largest
-    that PyTorch answered. One that is not `shipped` is there for the proof alone.
+    that PyTorch answered. One whose numbers are names, such as a map of ids, is compared
+    `by_share`: both are then shares of numbers that differ. One that is not `shipped` is there for
+    the proof alone.
     """
 
     name: str
     tolerance: float = FP32_TOLERANCE
     golden: float | None = None
     magnitude: float | None = None
+    by_share: bool = False
     shipped: bool = True
 
     @classmethod
@@ -84,6 +87,10 @@ class GraphSource:
     inputs: Tensors
     outputs: tuple[Output, ...]
     batches: Sequence[int] = PARITY_BATCHES
+
+    @property
+    def compared_by_share(self) -> tuple[str, ...]:
+        return tuple(output.name for output in self.outputs if output.by_share)
 
 
 @dataclass(frozen=True)
@@ -153,7 +160,12 @@ def prove(source: GraphSource, path: Path) -> Proven:
     save_graph(model, path)
     tolerances = {output.name: output.tolerance for output in source.outputs}
     parity = measure_parity(
-        path, source.inputs, answers, tolerances=tolerances, batches=source.batches
+        path,
+        source.inputs,
+        answers,
+        tolerances=tolerances,
+        batches=source.batches,
+        by_share=source.compared_by_share,
     )
     dropped = [output.name for output in source.outputs if not output.shipped]
     for name in dropped:
@@ -176,6 +188,7 @@ def ship(proven: Proven, graph: Path, options: ExportOptions) -> Made:
             proven.answers,
             tolerances=tolerances,
             batches=proven.source.batches,
+            by_share=proven.source.compared_by_share,
         )
     part = Part(
         model=load_graph(graph),
@@ -184,6 +197,7 @@ def ship(proven: Proven, graph: Path, options: ExportOptions) -> Made:
         golden_outputs=proven.answers,
         golden_tolerance=least,
         golden_tolerances={name: t for name, t in tolerances.items() if t != least},
+        compared_by_share=proven.source.compared_by_share,
         parity=parity,
         max_batch=options.max_batch,
     )
@@ -198,7 +212,7 @@ def _measure_tolerances(proven: Proven, graph: Path, precision: Precision) -> di
         if not output.shipped:
             continue
         expected = proven.answers[output.name]
-        drift = max_distance(expected, found[output.name])
+        drift = max_distance(expected, found[output.name], by_share=output.by_share)
         if not math.isfinite(drift) or (output.golden is not None and drift > output.golden):
             raise ParityError(f"as {precision} {output.name} differs from PyTorch by {drift:.3g}")
         magnitude = output.magnitude or float(abs(expected).max(initial=0))

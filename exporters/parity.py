@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -27,8 +27,10 @@ def measure_parity(
     *,
     tolerances: Mapping[str, float],
     batches: Sequence[int] = PARITY_BATCHES,
+    by_share: Collection[str] = (),
 ) -> tuple[Parity, ...]:
-    """The largest |ONNX Runtime - PyTorch| of every output in `tolerances` at every batch size.
+    """The largest |ONNX Runtime - PyTorch| of every output in `tolerances` at every batch size;
+    of those in `by_share` the share of numbers that differ.
 
     `expected` is what PyTorch answered to `samples`, at least as many as the largest batch, all
     at once: so a sample that is changed by its neighbours shows. ParityError where an output
@@ -42,7 +44,9 @@ def measure_parity(
         except Exception as error:  # the C API's types have no base of their own
             raise ParityError(f"the graph does not run at batch {batch}: {error}") from error
         for output, tolerance in tolerances.items():
-            distance = max_distance(expected[output][:batch], answers[output])
+            distance = max_distance(
+                expected[output][:batch], answers[output], by_share=output in by_share
+            )
             if not distance <= tolerance:
                 raise ParityError(
                     f"{output} differs from PyTorch by {distance:.3g} at batch {batch}, "
@@ -60,9 +64,14 @@ def run_torch(module: nn.Module, inputs: Tensors, outputs: Sequence[str]) -> Ten
     return {name: t.numpy() for name, t in zip(outputs, tensors, strict=True)}
 
 
-def max_distance(expected: npt.NDArray[np.generic], found: npt.NDArray[np.generic]) -> float:
-    """The largest |difference|; infinite where shapes differ or a value is not finite."""
+def max_distance(
+    expected: npt.NDArray[np.generic], found: npt.NDArray[np.generic], *, by_share: bool = False
+) -> float:
+    """The largest |difference|, or the share of numbers that are not equal; infinite where shapes
+    differ or a value is not finite."""
     if expected.shape != found.shape:
         return float("inf")
+    if by_share:
+        return float((expected != found).mean())
     gap = np.abs(expected.astype(np.float64) - found.astype(np.float64))
     return float(gap.max(initial=0.0)) if np.isfinite(gap).all() else float("inf")

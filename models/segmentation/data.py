@@ -3,8 +3,7 @@
 from pathlib import Path
 from typing import Any
 
-import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models.data.panoptic import ArraySegments, SegmentedImages
 from models.data.panoptic_coco import CocoPanoptic
@@ -15,8 +14,7 @@ from models.detection.recipe import WorldData
 from models.detection.spec import Fit
 from models.detection.windows import fit_windows
 from models.segmentation.recipe import DataSpec
-from models.training.sampling import ShuffledEpochs, mix_seed
-from models.training.task import Share
+from models.training.batches import ShuffledBatches
 
 
 def open_segmented_images(
@@ -81,7 +79,7 @@ def _open_world(spec: WorldData, split: str, progress: bool) -> ArraySegments:
     )
 
 
-class SegmentationBatches:
+class SegmentationBatches(ShuffledBatches[SegmentedImages]):
     """Shuffled and augmented batches, addressed by step."""
 
     def __init__(
@@ -94,34 +92,19 @@ class SegmentationBatches:
         augment: AugmentSpec,
         seed: int,
     ) -> None:
-        self._images = images
+        super().__init__(images, batch_size=batch_size, seed=seed)
         self._sizes = sizes
         self._fit = fit
-        self._batch_size = batch_size
         self._augment = augment
-        self._seed = seed
-        self._epochs = ShuffledEpochs(len(images), seed)
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @property
-    def description(self) -> str:
-        return self._images.description
-
-    def batch(self, step: int, share: Share) -> dict[str, Tensor]:
+    def make(self, step: int, indices: Tensor, generator: Generator) -> dict[str, Tensor]:
         """`image` uint8 [B, H, W, 3], `numbers` int16 [B, H, W], `labels` int64 [B, K]."""
-        # 1 and 2 keep these seeds apart from the epochs' (seed, epoch).
-        choice = mix_seed(self._seed, step, 2) % len(self._sizes)
-        size = self._sizes[choice]  # the same for every share
-        generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
-        indices = self._epochs.take(step * self._batch_size, self._batch_size)
-        indices = indices[share.of(self._batch_size)]
-        seen = fit_windows(self._images.sizes_px(indices), size, self._fit)
+        size = self.choose(step, self._sizes)
+        seen = fit_windows(self.samples.sizes_px(indices), size, self._fit)
         windows = draw_windows(self._augment, seen, generator)
         mirrored = draw_mirrored(self._augment, len(indices), generator)
-        segments = self._images.segments(indices, size, windows)
+        segments = self.samples.segments(indices, size, windows)
         numbers = segments.numbers.flip(2).where(mirrored[:, None, None], segments.numbers)
-        images = self._images.read(indices, size, windows)
+        images = self.samples.read(indices, size, windows)
         pixels = augment_pixels(self._augment, images, mirrored, generator)
         return {"image": pixels, "numbers": numbers, "labels": segments.labels}

@@ -18,6 +18,8 @@ class Segmenter(nn.Module):
         self.spec = spec
         self.normalise = Normalisation(spec.mean, spec.std)
         self.backbone = Backbone(spec.backbone, (MASK_STRIDE, *LEVEL_STRIDES))
+        if spec.normed_maps:
+            self.map_norms = nn.ModuleList(nn.LayerNorm(c) for c in self.backbone.channels)
         self.pixel_decoder = PixelDecoder(spec, self.backbone.channels)
         self.decoder = MaskedDecoder(spec)
 
@@ -28,6 +30,11 @@ class Segmenter(nn.Module):
         mode what they say in the end.
         """
         features = self.backbone(self.normalise(image))
+        if self.spec.normed_maps:
+            features = [
+                norm(x.movedim(1, 3)).movedim(3, 1)
+                for norm, x in zip(self.map_norms, features, strict=True)
+            ]
         mask_features, levels = self.pixel_decoder(features)
         answers: list[Answer] = self.decoder(levels, mask_features)
         return answers

@@ -47,18 +47,25 @@ def segment_all(
     chosen ones int64 [N]; the map has the input's size if no other is given."""
     numbers = torch.arange(len(images)) if chosen is None else chosen
     for indices in torch.split(numbers[place.share.of(len(numbers))], EVALUATION_BATCH):
-        sizes_px = images.sizes_px(indices)
-        windows = fit_windows(sizes_px, spec.input_size, spec.fit)
+        windows = fit_windows(images.sizes_px(indices), spec.input_size, spec.fit)
         batch = images.read(indices, spec.input_size, windows).to(place.device)
         (answer,) = network(batch)
         thresholds = Thresholds.same(
             len(batch), score=score, overlap=overlap, min_area=min_area, like=answer.mask_logits
         )
         fused = fuse(answer, spec, thresholds, map_size or spec.input_size)
-        for row, (index, window, size) in enumerate(
-            zip(indices.tolist(), windows, sizes_px.tolist(), strict=True)
-        ):
-            yield _found(index, fused, row, window, (size[1], size[0]))
+        yield from in_images(fused, spec, images, indices)
+
+
+def in_images(
+    fused: Panoptic, spec: SegmenterSpec, images: SegmentedImages, indices: Tensor
+) -> Iterator[Found]:
+    """What was found in a batch of images, in their own pixels."""
+    sizes_px = images.sizes_px(indices)
+    windows = fit_windows(sizes_px, spec.input_size, spec.fit)
+    for row, index in enumerate(indices.tolist()):
+        width, height = sizes_px[row].tolist()
+        yield _found(index, fused, row, windows[row], (height, width))
 
 
 def _found(index: int, fused: Panoptic, row: int, window: Tensor, size: tuple[int, int]) -> Found:

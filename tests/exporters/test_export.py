@@ -73,6 +73,16 @@ def test_what_ships_is_proven_and_says_how_exact_it_is(precision: str, tmp_path:
     assert made.part.golden_tolerances == {"percent": pytest.approx(500 * floor, rel=0.2)}
 
 
+def test_names_may_differ_in_a_share_of_places(tmp_path: Path) -> None:
+    plain = source()
+    best = Output("best", tolerance=1e-6, golden=0.2, by_share=True)
+    named = GraphSource(plain.module, plain.inputs, (*plain.outputs[:2], best), plain.batches)
+    made = make_graph(named, tmp_path / "sorter.onnx", ExportOptions("x"))
+    assert made.part.compared_by_share == ("best",)
+    assert made.part.golden_tolerance == 0.2
+    assert {p.max_abs for p in made.part.parity if p.output == "best"} == {0.0}
+
+
 def test_the_proof_may_be_at_smaller_batches(tmp_path: Path) -> None:
     proven = prove(source(count=2), tmp_path / "sorter.onnx")
     assert {entry.batch for entry in proven.parity} == {1, 2}

@@ -61,6 +61,13 @@ def test_unsigned_numbers_do_not_wrap_around():
     assert max_distance(np.array([1], np.uint8), np.array([3], np.uint8)) == 2.0
 
 
+def test_names_are_as_far_apart_as_the_share_that_differs():
+    ids = np.array([[1, 1], [200, 3]], np.uint8)
+    found = np.array([[1, 1], [2, 3]], np.uint8)
+    assert max_distance(ids, found, by_share=True) == 0.25
+    assert max_distance(ids, found[:1], by_share=True) == float("inf")
+
+
 def test_pytorch_answers_by_name():
     answers = run_torch(nn.Identity(), {"x": np.ones((2, 3), np.float32)}, ["y"])
     assert torch.equal(torch.from_numpy(answers["y"]), torch.ones(2, 3))
