@@ -39,4 +39,6 @@ class Backbone(nn.Module):
 
     def forward(self, pixels: Tensor) -> list[Tensor]:
         features: list[Tensor] = self.body(pixels)
+        if self.body.output_fmt == "NHWC":  # of transformers
+            features = [x.movedim(3, 1) for x in features]
         return features
