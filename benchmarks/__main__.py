@@ -27,6 +27,7 @@ from service.bundle import BundleRef, parse_ref, read_bundle
 from service.bundle.repository import FolderRepository
 from service.settings import STARTER_PACK
 from service.tasks import IMAGE_TASKS
+from service.tasks.embed import TASK as EMBED
 
 QUICK_RESULTS = ROOT / "build" / "benchmarks"
 console = Console(highlight=False, soft_wrap=True)
@@ -186,11 +187,16 @@ def _made_subject(name: str, scratch: Path) -> Subject:
 
 
 def _starters(scratch: Path) -> list[Subject]:
-    """One of every task on images that the starter pack can do."""
-    tasks = {task.name for task in IMAGE_TASKS}
+    """Every graph of the starter pack that answers a request by itself."""
+    tasks = {EMBED, *(task.name for task in IMAGE_TASKS)}
     names = dict.fromkeys(ref.name for ref in FolderRepository(STARTER_PACK).list())
     subjects = [_subject_of(name, STARTER_PACK, scratch) for name in names]
-    return [subject for subject in subjects if subject.role in tasks]
+    return [
+        dataclasses.replace(subject, role=role)
+        for subject in subjects
+        if subject.bundle.manifest.task in tasks
+        for role in subject.bundle.manifest.graphs
+    ]
 
 
 def _subject_of(ref: str, repository: Path, scratch: Path) -> Subject:

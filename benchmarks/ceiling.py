@@ -1,4 +1,4 @@
-"""The most that the machine could do: decode and run on every core, without HTTP or a queue.
+"""The most that the machine could do: make inputs and run on every core, without HTTP or a queue.
 
 In a process of its own, which computes for as long as a line on its standard input says:
 
@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.process import ROOT
-from benchmarks.work import Work, image_work
+from benchmarks.work import Work, work_of
 from service.bundle import read_bundle
 
 WARM_UP_S = 0.5
@@ -87,7 +87,7 @@ def _window(work: Work, seconds: float) -> Ceiling:
 
 
 def main(picture: str, folder: str, role: str) -> None:
-    work = image_work(read_bundle(Path(folder)), role, Path(picture))
+    work = work_of(read_bundle(Path(folder)), role, Path(picture))
     _window(work, WARM_UP_S)
     for line in sys.stdin:
         print(json.dumps(dataclasses.asdict(_window(work, float(line)))), flush=True)

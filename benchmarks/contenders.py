@@ -9,9 +9,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.process import Server, free_port, serving
-from benchmarks.request import Request, multipart, raw
+from benchmarks.request import Request, json_text, multipart, raw
+from benchmarks.work import SENTENCE
 from service.bundle import Bundle
 from service.tasks.task import fit_of
+from service.text.tokenizer import TEXT_ROLE
 
 
 @dataclass(frozen=True)
@@ -46,9 +48,12 @@ Contender = Callable[[Subject, Path], contextlib.AbstractContextManager[Running]
 
 @contextlib.contextmanager
 def panoptes(subject: Subject, logs: Path) -> Iterator[Running]:
-    with panoptes_server([subject.repository], logs) as server:
+    with panoptes_server([subject.repository], logs, PANOPTES_TEXT_CACHE_BYTES="0") as server:
         path = f"/{subject.bundle.manifest.task}"
-        yield Running(server, raw(server.port, path, subject.jpeg))
+        if subject.role == TEXT_ROLE:
+            yield Running(server, json_text(server.port, path, SENTENCE))
+        else:
+            yield Running(server, raw(server.port, path, subject.jpeg))
 
 
 @contextlib.contextmanager
@@ -61,11 +66,13 @@ def naive(subject: Subject, logs: Path) -> Iterator[Running]:
 
 
 @contextlib.contextmanager
-def panoptes_server(repositories: list[Path], logs: Path) -> Iterator[Server]:
-    """As people start it. Without repositories it serves the starter pack."""
+def panoptes_server(repositories: list[Path], logs: Path, **settings: str) -> Iterator[Server]:
+    """As people start it, but for settings. Without repositories it serves the starter pack."""
     port = free_port()
     command = [str(Path(sys.executable).with_name("panoptes")), "serve", "--port", str(port)]
     for repository in repositories:
         command += ["--repository", str(repository)]
-    with serving("Panoptes", command, port, health="/readyz", log=logs / "panoptes") as server:
+    with serving(
+        "Panoptes", command, port, health="/readyz", log=logs / "panoptes", settings=settings
+    ) as server:
         yield server

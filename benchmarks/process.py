@@ -10,9 +10,10 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 
 ROOT = Path(__file__).parent.parent
@@ -54,12 +55,18 @@ class Server:
 
 @contextlib.contextmanager
 def serving(
-    name: str, command: Sequence[str], port: int, *, health: str, log: Path
+    name: str,
+    command: Sequence[str],
+    port: int,
+    *,
+    health: str,
+    log: Path,
+    settings: Mapping[str, str] = MappingProxyType({}),
 ) -> Iterator[Server]:
     """Start a server, wait until `health` answers 200, and end it and its children afterwards."""
     with log.open("wb") as output:
         started = time.perf_counter()
-        process = _start(command, output)
+        process = _start(command, output, settings)
         try:
             _wait_ready(name, process, port, health, log)
             yield Server(name, port, time.perf_counter() - started, process)
@@ -89,7 +96,9 @@ def free_port() -> int:
         return port
 
 
-def _start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]:
+def _start(
+    command: Sequence[str], output: IO[bytes], settings: Mapping[str, str]
+) -> subprocess.Popen[bytes]:
     # Settings of the caller's shell must not change what is measured.
     environment = {k: v for k, v in os.environ.items() if not k.startswith("PANOPTES_")}
     return subprocess.Popen(
@@ -98,7 +107,7 @@ def _start(command: Sequence[str], output: IO[bytes]) -> subprocess.Popen[bytes]
         stdout=output,
         stderr=subprocess.STDOUT,
         cwd=ROOT,
-        env=environment,
+        env=environment | dict(settings),
     )
 
 

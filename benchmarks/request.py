@@ -6,6 +6,8 @@ import base64
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 
+import orjson
+
 BOUNDARY = "panoptes-benchmark-boundary"
 
 
@@ -44,6 +46,11 @@ def json_base64(port: int, path: str, jpeg: bytes) -> Request:
     """The picture in a document, in the field `image`."""
     body = b'{"image": "%s"}' % base64.b64encode(jpeg)
     return Request(port, path, "application/json", body)
+
+
+def json_text(port: int, path: str, text: str) -> Request:
+    """A document with one text."""
+    return Request(port, path, "application/json", orjson.dumps({"texts": [text]}))
 
 
 def multipart(port: int, path: str, jpeg: bytes) -> Request:

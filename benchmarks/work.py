@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from pathlib import Path
+from typing import Final
 
 import onnxruntime as ort
 
@@ -12,9 +13,28 @@ from service.engine.job import Sample
 from service.imaging import ImageLimits, load
 from service.tasks import IMAGE_TASKS
 from service.tasks.task import fit_of
+from service.text.tokenizer import TEXT_ROLE, Tokenizer
+
+SENTENCE: Final = "two red cubes beside a green ball on a wooden table"
+"""What every request for a text carries; the server is told to remember none."""
 
 Work = Callable[[], None]
 """Threads may share it."""
+
+
+def work_of(bundle: Bundle, role: str, picture: Path) -> Work:
+    """What one request to this graph costs."""
+    return text_work(bundle) if role == TEXT_ROLE else image_work(bundle, role, picture)
+
+
+def text_work(bundle: Bundle) -> Work:
+    """The server's own tokenizer, and one session that all threads share."""
+    session, tokenizer = _session(bundle, TEXT_ROLE), Tokenizer.of(bundle)
+
+    def work() -> None:
+        session.run(None, {"tokens": tokenizer.read(SENTENCE).ids[None]})
+
+    return work
 
 
 def image_work(bundle: Bundle, role: str, picture: Path) -> Work:

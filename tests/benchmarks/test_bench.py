@@ -21,13 +21,14 @@ from benchmarks.picture import picture_jpeg
 from benchmarks.process import Memory
 from benchmarks.request import Request, multipart, raw
 from benchmarks.results import CeilingWindow, Footprint, Results, Window
-from benchmarks.work import image_work
+from benchmarks.work import work_of
 from service.bundle import Bundle, read_bundle
 from service.bundle.repository import FolderRepository
 from service.settings import STARTER_PACK
 from service.tasks import IMAGE_TASKS
 from tests.bundles import write_tiny_classifier
 from tests.serving import Running, running
+from tests.towers import write_tiny_clip
 
 ANSWER = b"HTTP/1.1 200 OK\r\nContent-Length: 2\r\n\r\nok"
 REQUEST_BYTES = 4096
@@ -156,8 +157,21 @@ def test_the_ceiling_asks_a_graph_what_a_request_would(
     picture = tmp_path / "picture.jpg"
     picture.write_bytes(jpeg)
     for bundle in _starters(task):
-        work = image_work(bundle, task, picture)
-        work()
+        work_of(bundle, task, picture)()
+
+
+def test_both_towers_have_a_ceiling(tmp_path: Path, jpeg: bytes) -> None:
+    picture = tmp_path / "picture.jpg"
+    picture.write_bytes(jpeg)
+    repository = tmp_path / "repository"
+    bundle = write_tiny_clip(repository)
+    for role in ("image", "text"):
+        subject = Subject(bundle, repository, jpeg, role)
+        assert subject.name == f"{bundle.manifest.name}/{role}"
+        work_of(bundle, role, picture)()
+        with panoptes(subject, tmp_path) as contender:
+            report = generate(Plan(contender.request, seconds=0.3, concurrency=2))
+            assert report.answered == report.requests > 0
 
 
 def test_machine_sees_this_process_at_work(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,10 @@ class Served:
         """Whether encoded images may come instead of this tensor's pixels."""
         return self.manifest.fit is not None and tensor.name == "image" and tensor.dtype == "uint8"
 
+    def takes_texts(self, tensor: TensorSpec) -> bool:
+        """Whether texts may come instead of this tensor's tokens."""
+        return self.manifest.tokenizer is not None and tensor.name == "tokens"
+
     def metadata(self) -> dict[str, Any]:
         return {
             "name": self.name,

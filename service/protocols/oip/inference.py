@@ -19,6 +19,7 @@ from service.protocols.oip.datatypes import Array, Tensor
 from service.protocols.serving import Serving, Terms, run_while_connected
 from service.tasks import IMAGE_TASKS
 from service.tasks.task import fit_of
+from service.text.tokenizer import Tokenizer
 
 Row = Callable[[], Array]
 """One sample's tensor, made on a worker's thread."""
@@ -138,11 +139,22 @@ def _column(serving: Serving, served: Served, spec: TensorSpec, given: Input) ->
 
 
 def _decoded(serving: Serving, served: Served, spec: TensorSpec, given: Input) -> list[Row]:
-    """Encoded images, decoded and fitted as the image endpoints do."""
-    if not served.takes_images(spec):
-        raise RequestError(f"{spec.name} takes {spec.dtype}, not BYTES")
+    """Encoded images, decoded and fitted as the image endpoints do; or texts, cut into tokens."""
+    assert isinstance(given.tensor, list)
     if math.prod(given.shape[1:]) != 1:
         raise RequestError(f"{spec.name} as BYTES has one element a sample, not {given.shape}")
-    fit, limits = fit_of(served.manifest), serving.limits
-    assert isinstance(given.tensor, list)
-    return [lambda data=data: load(data, limits, fit)[0] for data in given.tensor]  # type: ignore[misc]
+    if served.takes_images(spec):
+        fit, limits = fit_of(served.manifest), serving.limits
+        return [lambda data=data: load(data, limits, fit)[0] for data in given.tensor]  # type: ignore[misc]
+    if served.takes_texts(spec):
+        tokenizer = Tokenizer.of(served.model.bundle)
+        texts = [_text(each) for each in given.tensor]
+        return [lambda text=text: tokenizer.read(text).ids for text in texts]  # type: ignore[misc]
+    raise RequestError(f"{spec.name} takes {spec.dtype}, not BYTES")
+
+
+def _text(data: bytes) -> str:
+    try:
+        return data.decode()
+    except UnicodeDecodeError:
+        raise RequestError("a text is not UTF-8") from None

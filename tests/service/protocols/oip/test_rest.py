@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -10,6 +11,7 @@ import tritonclient.http as triton
 
 from tests.bundles import write_tiny_classifier, write_tiny_detector
 from tests.serving import Running, picture, running
+from tests.towers import write_tiny_clip
 
 SIZE_PX = 32
 
@@ -152,6 +154,23 @@ def test_a_deadline_that_cannot_be_met_is_refused_or_expires(server: Running) ->
     answer = server.client.post("/v2/models/tiny/infer", json=document)
     assert answer.status_code in (429, 504)
     assert "deadline" in answer.json()["error"]
+
+
+def test_a_graph_of_several_goes_by_its_role_and_reads_texts(tmp_path: Path) -> None:
+    write_tiny_clip(tmp_path)
+    with (
+        running(tmp_path) as server,
+        triton.InferenceServerClient(server.url.removeprefix("http://")) as client,
+    ):
+        (name,) = {row["name"].partition(".")[0] for row in client.get_model_repository_index()}
+        assert client.is_model_ready(f"{name}.image")
+        assert not client.is_model_ready(name)
+        texts = triton.InferInput("tokens", [2], "BYTES")
+        texts.set_data_from_numpy(np.array([b"red", b"blue"], dtype=object))
+        words = client.infer(f"{name}.text", [texts]).as_numpy("embedding")
+        images = _bytes([picture("red"), picture("blue")])
+        seen = client.infer(f"{name}.image", [images]).as_numpy("embedding")
+    assert (seen @ words.T).argmax(axis=1).tolist() == [0, 1]
 
 
 def _encoded(colour: str) -> triton.InferInput:
