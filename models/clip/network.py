@@ -32,9 +32,13 @@ class ClipNetwork(nn.Module):
         nn.init.normal_(self.image_projection.weight, std=self.image.width**-0.5)
         nn.init.normal_(self.text_projection.weight, std=spec.text.dim**-0.5)
 
-    def forward(self, image: Tensor, tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """Embeddings [B, D] and [N, D] of `image` and `tokens`, and the scale of their cosines."""
-        return self.embed_images(image), self.embed_texts(tokens), self.logit_scale
+    def forward(self, image: Tensor, *tokens: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Embeddings [B, D] of `image`, [N, D] of all `tokens`, and the scale of their cosines.
+
+        Texts may come in several tensors, each of a length of its own.
+        """
+        texts = torch.cat([self.embed_texts(part) for part in tokens])
+        return self.embed_images(image), texts, self.logit_scale
 
     def embed_images(self, image: Tensor) -> Tensor:
         """`image` uint8 RGB [B, H, W, 3] -> float [B, D] of unit length."""

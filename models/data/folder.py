@@ -2,6 +2,7 @@
 
 from collections.abc import Sequence
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 import torch
@@ -45,7 +46,7 @@ class FolderImages:
         result = torch.empty(len(indices), *size, 3, dtype=torch.uint8)  # [B, H, W, 3]
         for row, index in enumerate(indices.tolist()):
             window = (0.0, 0.0, 1.0, 1.0) if windows is None else tuple(windows[row].tolist())
-            result[row] = _decode(self.files[index], size, window)
+            result[row] = decode_square(self.files[index], size, window)
         return result
 
 
@@ -55,15 +56,21 @@ def _images_under(folder: Path) -> list[Path]:
     return sorted(path for path in folder.rglob("*") if path.suffix.lower() in SUFFIXES)
 
 
-def _decode(path: Path, size: tuple[int, int], window: tuple[float, ...]) -> Tensor:
+def decode_square(
+    source: Path | BinaryIO, size: tuple[int, int], window: tuple[float, ...]
+) -> Tensor:
+    """A window of an image's middle square as uint8 RGB [H, W, 3]: see `LabelledImages.read`.
+
+    The middle has the aspect of `size` and touches two borders of the image.
+    """
     height, width = size
     try:
-        with Image.open(path) as file:
+        with Image.open(source) as file:
             # JPEG decodes at a smaller scale at once; 2 leaves room for a window of half the side.
             file.draft("RGB", (2 * width, 2 * height))
             image = ImageOps.exif_transpose(file).convert("RGB")
     except OSError as error:
-        raise ValueError(f"{path} is no image that can be read: {error}") from error
+        raise ValueError(f"{source} is no image that can be read: {error}") from error
     box = _pixel_box(image.size, width / height, window)
     resized = image.resize((width, height), Image.Resampling.BILINEAR, box, reducing_gap=2.0)
     return torch.from_numpy(np.array(resized))

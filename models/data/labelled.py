@@ -46,15 +46,22 @@ class ArrayImages:
         return len(self.labels)
 
     def read(self, indices: Tensor, size: tuple[int, int], windows: Tensor | None = None) -> Tensor:
-        pixels = torch.as_tensor(self._images[indices.numpy()])  # [B, h, w, 3]
-        if windows is None and tuple(pixels.shape[1:3]) == size:
-            return pixels
-        planes = pixels.permute(0, 3, 1, 2).float()  # [B, 3, h, w]
-        if windows is not None:
-            planes = _cut(planes, windows, size)
-        else:
-            planes = F.interpolate(planes, size, mode="bilinear", antialias=True)
-        return planes.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
+        return read_array(self._images, indices, size, windows)
+
+
+def read_array(
+    images: Any, indices: Tensor, size: tuple[int, int], windows: Tensor | None = None
+) -> Tensor:
+    """What `LabelledImages.read` says, out of a uint8 array [N, h, w, 3]."""
+    pixels = torch.as_tensor(images[indices.numpy()])  # [B, h, w, 3]
+    if windows is None and tuple(pixels.shape[1:3]) == size:
+        return pixels
+    planes = pixels.permute(0, 3, 1, 2).float()  # [B, 3, h, w]
+    if windows is not None:
+        planes = _cut(planes, windows, size)
+    else:
+        planes = F.interpolate(planes, size, mode="bilinear", antialias=True)
+    return planes.round_().clamp_(0, 255).to(torch.uint8).permute(0, 2, 3, 1).contiguous()
 
 
 def _cut(planes: Tensor, windows: Tensor, size: tuple[int, int]) -> Tensor:
