@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pickle
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,6 +39,21 @@ def read_weights(source: str) -> Weights:
     if _HUB_NAME.fullmatch(source) and not path.suffix:
         return _read_file(_fetch_hub(source))
     raise CheckpointError(f"{source} is no file, no folder and no published name")
+
+
+def fetch_beside(source: str, names: Sequence[str]) -> Path:
+    """A folder with those of the named files that lie beside the weights of `source`.
+
+    That is the folder of a file, the folder itself, or what the hub has of them.
+    """
+    path = Path(source).expanduser()
+    if path.is_dir():
+        return path
+    if path.is_file() or path.suffix or not _HUB_NAME.fullmatch(source):
+        return path.parent
+    from huggingface_hub import snapshot_download
+
+    return Path(snapshot_download(source, allow_patterns=list(names)))
 
 
 def _file_in(folder: Path) -> Path:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from exporters.commands import classification, depth, detection
+from exporters.commands import classification, clip, depth, detection, segmentation
 
 app = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle.")
 
@@ -17,3 +17,5 @@ def export() -> None:
 app.command("classifier")(classification.export)
 app.command("detector")(detection.export)
 app.command("depth")(depth.export)
+app.command("segmenter")(segmentation.export)
+app.command("clip")(clip.export)
