@@ -31,7 +31,7 @@ from exporters.segmentation_data import SCENES, UnseenSegments
 from exporters.segmentation_golden import BOX_SHARE, MAP_SHARE, choose_golden
 from exporters.segmentation_graph import THRESHOLDS, SegmentationGraph
 from models.segmentation import SegmenterSpec
-from models.segmentation.segmenting import MIN_AREA, OVERLAP, SCORE
+from models.segmentation.segmenting import PAPER, Shown
 from service.bundle import Fit, Label, Quality
 
 TASK: Final = "segment"
@@ -47,15 +47,15 @@ class SegmenterOptions(ExportOptions):
     the evaluation's images. The map has a cell for each `map_stride` squared of the pixels."""
 
     map_stride: int = MAP_STRIDE
-    score_threshold: float = SCORE
-    overlap_threshold: float = OVERLAP
-    min_area: float = MIN_AREA
+    score_threshold: float = PAPER.score
+    overlap_threshold: float = PAPER.overlap
+    min_area: float = PAPER.min_area
     scenes: Pixels | None = None
     evaluation: UnseenSegments | None = None
 
     @property
-    def thresholds(self) -> tuple[float, float, float]:
-        return self.score_threshold, self.overlap_threshold, self.min_area
+    def shown(self) -> Shown:
+        return Shown(self.score_threshold, self.overlap_threshold, self.min_area)
 
 
 @dataclass(frozen=True)
@@ -117,7 +117,7 @@ def _measure(made: Made, spec: SegmenterSpec, options: SegmenterOptions) -> Meas
     if unseen is None:
         return Measured()
     return measure_graphs(
-        lambda graph: measure_segments(graph, spec, unseen, options.thresholds),
+        lambda graph: measure_segments(graph, spec, unseen, options.shown),
         shipped=made.graph,
         original=made.proven.graph,
         precision=options.precision,
@@ -149,7 +149,7 @@ def _describe(
             for name, thing in zip(spec.labels, spec.is_thing, strict=True)
         ),
         fit=Fit(mode=spec.fit, height=height, width=width),
-        defaults=dict(zip(THRESHOLDS, options.thresholds, strict=True)),
+        defaults=dict(zip(THRESHOLDS, options.shown, strict=True)),
     )
 
 

@@ -15,23 +15,23 @@ from exporters.session import CpuSession
 from models.segmentation import SegmenterSpec
 from models.segmentation.fusion import Panoptic
 from models.segmentation.measures import SegmentMeasures
-from models.segmentation.segmenting import in_images
+from models.segmentation.segmenting import Shown, in_images
 
 EVALUATION_BATCH: Final = 16
 
 
 def measure_segments(
-    graph: Path, spec: SegmenterSpec, unseen: UnseenSegments, thresholds: tuple[float, ...]
+    graph: Path, spec: SegmenterSpec, unseen: UnseenSegments, shown: Shown
 ) -> dict[str, float]:
     """The figures that are defined for these images, of the graph run by ONNX Runtime with the
-    thresholds (score, overlap, area) that a server takes if nobody says otherwise."""
+    thresholds that a server takes if nobody says otherwise."""
     session = CpuSession(graph)
     measures = SegmentMeasures(spec.is_thing)
     for start in range(0, len(unseen), EVALUATION_BATCH):
         pixels = unseen.pixels(spec, start, start + EVALUATION_BATCH)
         given = {
             name: np.full(len(pixels), value, np.float32)
-            for name, value in zip(THRESHOLDS, thresholds, strict=True)
+            for name, value in zip(THRESHOLDS, shown, strict=True)
         }
         outputs = session.run({"image": pixels, **given})
         fused = Panoptic(*(torch.from_numpy(outputs[name]) for name in OUTPUTS))

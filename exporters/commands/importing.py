@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from exporters.commands import classification, clip, depth, detection
+from exporters.commands import classification, clip, depth, detection, segmentation
 
 app = typer.Typer(no_args_is_help=True, help="Turn a published checkpoint into a bundle.")
 
@@ -17,4 +17,5 @@ def import_() -> None:
 app.command("classifier")(classification.import_)
 app.command("detector")(detection.import_)
 app.command("depth")(depth.import_)
+app.command("segmenter")(segmentation.import_)
 app.command("clip")(clip.import_)

@@ -122,3 +122,165 @@ def depth(
             values = "".join(f"{report[prefix + name]:9.4f}" for name in names)
             typer.echo(f"  {way:20}{values}")
     typer.echo(f"report and pictures: {target}")
+
+
+@app.command()
+def clip(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's folder, such as runs/x/best.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where report and pictures go; beside the checkpoint.")
+    ] = None,
+    split: Annotated[str, typer.Option(help="train, val or test.")] = "test",
+    pairs: Annotated[
+        Path | None, typer.Option(help="Images with texts of your own, not the recipe's data.")
+    ] = None,
+    classes: Annotated[
+        Path | None, typer.Option(help="An image folder; its classes are the names to choose from.")
+    ] = None,
+    template: Annotated[
+        list[str] | None, typer.Option(help='As "a photo of a {}"; several are averaged.')
+    ] = None,
+    captions: Annotated[
+        int, typer.Option(min=2, help="Among how many captions that differ to search.")
+    ] = 500,
+    device: Annotated[str, typer.Option(help="Where to run: cpu or cuda.")] = "cpu",
+) -> None:
+    """Zero-shot top-1 and top-5 over names, recall both ways, and a picture of retrievals."""
+    from models.clip.evaluation import evaluate_clip
+    from models.training.checkpoint import CheckpointError
+
+    target = out or checkpoint.with_name(f"{checkpoint.name}-evaluation")
+    try:
+        report = evaluate_clip(
+            checkpoint,
+            split=split,
+            pairs=pairs,
+            classes=classes,
+            templates=template or (),
+            captions=captions,
+            out=target,
+            device=device,
+        )
+    except (CheckpointError, ValueError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(2) from error
+    if "zero_shot" in report:
+        found = report["zero_shot"]
+        typer.echo(f"{found['data']}: {found['images']} images, {found['names']} names")
+        typer.echo(f"  top-1 {found['top1']:.4f}  top-5 {found['top5']:.4f}")
+    if "retrieval" in report:
+        found = report["retrieval"]
+        typer.echo(f"{found['data']}: the first {found['captions']} captions that differ")
+        for way in ("text_to_image", "image_to_text"):
+            ranks = "  ".join(f"@{rank} {found[f'{way}_{rank}']:.4f}" for rank in (1, 5, 10))
+            typer.echo(f"  {way.replace('_', ' '):14} recall {ranks}")
+    typer.echo(f"report and pictures: {target}")
+
+
+@app.command()
+def painter(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's folder, such as runs/x/best.")],
+    detector: Annotated[
+        Path, typer.Option(help="The checkpoint of a detector of the tabletop world.")
+    ],
+    classifier: Annotated[Path, typer.Option(help="And of a classifier of its close-ups.")],
+    prompts: Annotated[int, typer.Option(min=8, help="So many captions of unseen scenes.")] = 500,
+    sampler: Annotated[str, typer.Option(help="ddpm, ddim, euler or dpm++.")] = "dpm++",
+    steps: Annotated[int, typer.Option(min=1, help="Of the sampler.")] = 20,
+    guidance: Annotated[float, typer.Option(help="1 is none.")] = 4.0,
+    out: Annotated[
+        Path | None, typer.Option(help="Where report and pictures go; beside the checkpoint.")
+    ] = None,
+    device: Annotated[str, typer.Option(help="Where to run: cpu or cuda.")] = "cpu",
+) -> None:
+    """Paint captions, and let a detector and a classifier look whether they came true."""
+    from models.diffusion.evaluation import evaluate_painter
+    from models.training.checkpoint import CheckpointError
+
+    target = out or checkpoint.with_name(f"{checkpoint.name}-evaluation")
+    try:
+        report = evaluate_painter(
+            checkpoint,
+            detector=detector,
+            classifier=classifier,
+            prompts=prompts,
+            sampler=sampler,
+            steps=steps,
+            guidance=guidance,
+            out=target,
+            device=device,
+        )
+    except (CheckpointError, ValueError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(2) from error
+    typer.echo(f"{report['prompts']} captions of: {report['data']}")
+    typer.echo(" " * 12 + "".join(f"{name:>10}" for name in ("painted", "rebuilt", "real")))
+    for name in ("true_one", "true_more", "true", "shapes", "colours", "count"):
+        values = (report.get(f"{prefix}{name}") for prefix in ("", "rebuilt_", "real_"))
+        shown = "".join(f"{'-' if v is None else f'{v:.3f}':>10}" for v in values)
+        typer.echo(f"  {name:10}{shown}")
+    for name in ("frechet", "precision", "recall"):
+        typer.echo(f"  {name:10}{report[name]:10.3f}")
+    typer.echo(f"report and pictures: {target}")
+
+
+@app.command()
+def segmenter(
+    checkpoint: Annotated[Path, typer.Argument(help="A checkpoint's folder, such as runs/x/best.")],
+    out: Annotated[
+        Path | None, typer.Option(help="Where report and pictures go; beside the checkpoint.")
+    ] = None,
+    split: Annotated[
+        str | None, typer.Option(help="train, val or test; test if the data has it.")
+    ] = None,
+    images: Annotated[
+        Path | None, typer.Option(help="Another image folder; give the next two as well.")
+    ] = None,
+    annotations: Annotated[
+        Path | None, typer.Option(help="A JSON file in COCO's panoptic format.")
+    ] = None,
+    segments: Annotated[Path | None, typer.Option(help="The folder of its PNGs.")] = None,
+    scenes: Annotated[
+        int | None, typer.Option(min=1, help="So many scenes of the world, not the recipe's.")
+    ] = None,
+    score_threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of a segment that is shown.")
+    ] = 0.8,
+    overlap_threshold: Annotated[
+        float, typer.Option(min=0.0, max=1.0, help="Of its mask that a segment must keep.")
+    ] = 0.8,
+    device: Annotated[str, typer.Option(help="Where to run: cpu or cuda.")] = "cpu",
+) -> None:
+    """Panoptic quality, mask AP, mean IoU, and sheets of images beside truth and answer."""
+    from models.segmentation.evaluation import evaluate_segmenter
+    from models.segmentation.recipe import PanopticSplit
+    from models.segmentation.segmenting import Shown
+    from models.training.checkpoint import CheckpointError
+
+    target = out or checkpoint.with_name(f"{checkpoint.name}-evaluation")
+    paths = [str(path) for path in (images, annotations, segments) if path is not None]
+    try:
+        if len(paths) not in (0, 3):
+            raise ValueError("--images, --annotations and --segments go together")
+        report = evaluate_segmenter(
+            checkpoint,
+            split=split,
+            panoptic=PanopticSplit(*paths) if paths else None,
+            scenes=scenes,
+            shown=Shown(score_threshold, overlap_threshold),
+            out=target,
+            device=device,
+        )
+    except (CheckpointError, ValueError) as error:
+        typer.secho(str(error), err=True, fg="red")
+        raise typer.Exit(2) from error
+    typer.echo(f"{report['data']}: {report['samples']} images")
+    typer.echo(f"{'':12}{'PQ':>8}{'SQ':>8}{'RQ':>8}")
+    for suffix, what in (("", "all"), ("_th", "things"), ("_st", "stuff")):
+        values = [report[f"{name}{suffix}"] for name in ("PQ", "SQ", "RQ")]
+        row = "".join("       -" if value is None else f"{value:8.4f}" for value in values)
+        typer.echo(f"  {what:10}{row}")
+    for name in ("mask_AP", "mask_AP50", "mIoU", "pixel_accuracy"):
+        value = report[name]
+        typer.echo(f"  {name:15}" + ("-" if value is None else f"{value:.4f}"))
+    typer.echo(f"report and pictures: {target}")

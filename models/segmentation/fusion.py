@@ -22,7 +22,7 @@ class Thresholds(NamedTuple):
 
     @classmethod
     def same(
-        cls, count: int, *, score: float, overlap: float, min_area: float, like: Tensor
+        cls, count: int, score: float, overlap: float, min_area: float, *, like: Tensor
     ) -> "Thresholds":
         return cls(*(like.new_full((count,), value) for value in (score, overlap, min_area)))
 

@@ -16,8 +16,16 @@ from models.training.task import Place
 
 EVALUATION_BATCH = 16
 
-#: What a person or a server is shown, where nobody says otherwise; the first two are the paper's.
-SCORE, OVERLAP, MIN_AREA = 0.8, 0.8, 0.0
+
+class Shown(NamedTuple):
+    """Which segments a person or a server is shown; see `Thresholds`. The paper's figures."""
+
+    score: float = 0.8
+    overlap: float = 0.8
+    min_area: float = 0.0
+
+
+PAPER = Shown()
 
 
 class Found(NamedTuple):
@@ -37,9 +45,7 @@ def segment_all(
     images: SegmentedImages,
     place: Place,
     *,
-    score: float = SCORE,
-    overlap: float = OVERLAP,
-    min_area: float = MIN_AREA,
+    shown: Shown = PAPER,
     map_size: tuple[int, int] | None = None,
     chosen: Tensor | None = None,
 ) -> Iterator[Found]:
@@ -50,9 +56,7 @@ def segment_all(
         windows = fit_windows(images.sizes_px(indices), spec.input_size, spec.fit)
         batch = images.read(indices, spec.input_size, windows).to(place.device)
         (answer,) = network(batch)
-        thresholds = Thresholds.same(
-            len(batch), score=score, overlap=overlap, min_area=min_area, like=answer.mask_logits
-        )
+        thresholds = Thresholds.same(len(batch), *shown, like=answer.mask_logits)
         fused = fuse(answer, spec, thresholds, map_size or spec.input_size)
         yield from in_images(fused, spec, images, indices)
 

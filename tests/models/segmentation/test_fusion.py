@@ -32,7 +32,7 @@ def blobs(batch: int, seed: int, *, sure: float = 3.0) -> Answer:
 
 def thresholds(batch: int, score: float, overlap: float, min_area: float) -> Thresholds:
     like = torch.zeros(())
-    return Thresholds.same(batch, score=score, overlap=overlap, min_area=min_area, like=like)
+    return Thresholds.same(batch, score, overlap, min_area, like=like)
 
 
 def in_a_loop(
