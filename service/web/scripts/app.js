@@ -24,6 +24,7 @@ const STATES = {
 let offered = []; // the tasks that the server can do now
 let models = [];
 let current; // the task that is shown
+let studio; // of the task that needs no image, once it was shown
 
 const stage = new Stage({
   stage: find("stage"),
@@ -111,9 +112,22 @@ function showTask() {
   find("task-path").textContent = `POST /${current.path ?? current.name}`;
   find("task-summary").textContent = current.summary;
   showTabs();
+  showRoom();
+  if (current.studio) {
+    studio.offer(modelsFor(current));
+    return;
+  }
   samples.offer(current.samples);
   playground.offer(current, modelsFor(current));
   search.offer(Boolean(current.searches));
+}
+
+/** A task has the bench, or a studio in its place. */
+function showRoom() {
+  const paints = Boolean(current.studio);
+  find("bench").hidden = find("options").hidden = paints;
+  find("studio").hidden = !paints;
+  if (paints) studio ??= current.studio(find("studio"), { onTrouble: () => watch.look() });
 }
 
 function showTabs() {

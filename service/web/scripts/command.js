@@ -11,6 +11,12 @@ export function commandFor({ task, options, picture }) {
   return `curl --data-binary ${quote(`@${picture?.name ?? "image.jpg"}`)} -H ${type} ${url}`;
 }
 
+/** The same of a picture that is to be painted. */
+export function orderCommand(order) {
+  const json = quote("Content-Type: application/json");
+  return `curl -d ${quote(JSON.stringify(order))} -H ${json} ${quote(address("generate"))} > picture.png`;
+}
+
 /** As a POSIX shell reads it back unchanged. */
 function quote(text) {
   if (/^[\w@%+=:,./-]+$/.test(text)) return text;

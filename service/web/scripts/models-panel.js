@@ -48,12 +48,20 @@ function figures(model) {
   return [
     cell("Quality", ...quality(model)),
     cell("Takes", ...input(model)),
-    ...Object.values(model.lanes).map((lane) => cell("Milliseconds a batch", costs(lane.cost_ms))),
+    cell("Milliseconds a batch", ...lanes(Object.entries(model.lanes))),
   ];
 }
 
+/** Of several graphs each with its name. */
+function lanes(all) {
+  return all.map(([role, lane]) => [
+    all.length > 1 && element("small", {}, role),
+    costs(lane.cost_ms),
+  ]);
+}
+
 function cell(title, ...content) {
-  return element("div", {}, element("dt", {}, title), element("dd", {}, ...content));
+  return element("div", {}, element("dt", {}, title), element("dd", {}, content));
 }
 
 /** The first figure as it was last measured, nearest to what is served; the others on demand. */

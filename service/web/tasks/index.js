@@ -22,12 +22,16 @@
  *             again(accept, options) asks the same for another form of the answer
  *   say(answer)
  *             the same in a few words, for those who listen
+ *
+ * One that needs no image has { name, title, summary, studio } instead: studio(place, { onTrouble })
+ * fills its own room, and is then told of the models by offer(models).
  */
 
 import { classify } from "./classify.js";
 import { depth } from "./depth.js";
 import { detect } from "./detect.js";
 import { embed } from "./embed.js";
+import { generate } from "./generate.js";
 import { segment } from "./segment.js";
 
-export const TASKS = [classify, detect, segment, depth, embed];
+export const TASKS = [classify, detect, segment, depth, embed, generate];
