@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from exporters.commands import classification, clip, depth, detection, segmentation
+from exporters.commands import classification, clip, depth, detection, diffusion, segmentation
 
 app = typer.Typer(no_args_is_help=True, help="Turn a checkpoint into a bundle.")
 
@@ -19,3 +19,4 @@ app.command("detector")(detection.export)
 app.command("depth")(depth.export)
 app.command("segmenter")(segmentation.export)
 app.command("clip")(clip.export)
+app.command("painter")(diffusion.export)

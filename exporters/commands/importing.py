@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import typer
 
-from exporters.commands import classification, clip, depth, detection, segmentation
+from exporters.commands import classification, clip, depth, detection, diffusion, segmentation
 
 app = typer.Typer(no_args_is_help=True, help="Turn a published checkpoint into a bundle.")
 
@@ -19,3 +19,4 @@ app.command("detector")(detection.import_)
 app.command("depth")(depth.import_)
 app.command("segmenter")(segmentation.import_)
 app.command("clip")(clip.import_)
+app.command("painter")(diffusion.import_)

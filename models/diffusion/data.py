@@ -5,11 +5,10 @@ from pathlib import Path
 from typing import Protocol
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models.diffusion.autoencoder_recipe import FolderPictures, PictureData, WorldPictures
-from models.training.sampling import ShuffledEpochs, mix_seed
-from models.training.task import Share
+from models.training.batches import ShuffledBatches
 
 # Legend: B batch, S side of a picture in pixels.
 
@@ -114,35 +113,22 @@ class CaptionedFolder:
         return torch.from_numpy(np.array(square))
 
 
-class PictureCrops:
+class PictureCrops(ShuffledBatches[CaptionedPictures]):
     """Shuffled batches of pictures or of random crops of them, addressed by step."""
 
     def __init__(
         self, pictures: CaptionedPictures, *, crop_px: int | None, batch_size: int, seed: int
     ) -> None:
-        self._pictures = pictures
+        super().__init__(pictures, batch_size=batch_size, seed=seed)
         self._crop_px = crop_px or pictures.size_px
         if self._crop_px > pictures.size_px:
             raise ValueError(f"cannot cut {crop_px} px out of pictures of {pictures.size_px} px")
-        self._batch_size = batch_size
-        self._seed = seed
-        self._epochs = ShuffledEpochs(len(pictures), seed)
 
-    def __len__(self) -> int:
-        return len(self._pictures)
-
-    @property
-    def description(self) -> str:
-        return self._pictures.description
-
-    def batch(self, step: int, share: Share) -> Tensor:
+    def make(self, step: int, indices: Tensor, generator: Generator) -> Tensor:
         """uint8 [B, S, S, 3], half of them mirrored."""
-        indices = self._epochs.take(step * self._batch_size, self._batch_size)
-        pictures = self._pictures.read(indices[share.of(self._batch_size)])
-        # 1 keeps these seeds apart from the epochs' (seed, epoch).
-        generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
+        pictures = self.samples.read(indices)
         side, count = self._crop_px, len(pictures)
-        room = self._pictures.size_px - side + 1
+        room = self.samples.size_px - side + 1
         places = torch.randint(room, (count, 2), generator=generator).tolist()
         mirrored = torch.rand(count, generator=generator) < 0.5  # [B]
         crops = torch.stack(
