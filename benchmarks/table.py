@@ -55,7 +55,7 @@ def _closed(results: Results) -> Iterator[str]:
         for server in results.servers:
             if results.windows_of(server, model, loops[0]):
                 rows.append([model, server, *_closed_row(results, server, model)])
-    yield _table(header, rows)
+    yield table(header, rows)
 
 
 def _closed_row(results: Results, server: str, model: str) -> Iterator[str]:
@@ -105,7 +105,7 @@ def _sweep(sweep: Sweep) -> Iterator[str]:
                 f"{report.cpu_us * report.requests / report.seconds / 1e6:.2f}",
             ]
         )
-    yield _table(header, rows)
+    yield table(header, rows)
 
 
 def _footprint(results: Results) -> Iterator[str]:
@@ -124,7 +124,7 @@ def _footprint(results: Results) -> Iterator[str]:
 
 def _gates(gates: Iterable[Gate]) -> Iterator[str]:
     yield "## Promises"
-    yield _table(
+    yield table(
         ["promise", "measured", "met"],
         [[gate.promise, gate.measured, "yes" if gate.met else "**no**"] for gate in gates],
     )
@@ -134,6 +134,6 @@ def _latencies(values_ms: dict[str, float], names: Sequence[str]) -> str:
     return " / ".join(f"{values_ms[name]:.1f}" for name in names) if values_ms else "–"
 
 
-def _table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
+def table(header: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
