@@ -3,14 +3,13 @@
 from pathlib import Path
 
 import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models.classification.augment import AugmentSpec, augment_pixels, draw_windows
 from models.classification.recipe import DataSpec, WorldData
 from models.data.folder import FolderImages
 from models.data.labelled import ArrayImages, LabelledImages
-from models.training.sampling import ShuffledEpochs, mix_seed
-from models.training.task import Share
+from models.training.batches import ShuffledBatches
 
 
 def open_images(
@@ -51,7 +50,7 @@ def _open_world(spec: WorldData, split: str, progress: bool) -> ArrayImages:
     return ArrayImages(world.array("image"), labels, OBJECT_NAMES, description)
 
 
-class ClassificationBatches:
+class ClassificationBatches(ShuffledBatches[LabelledImages]):
     """Shuffled and augmented batches, addressed by step."""
 
     def __init__(
@@ -63,30 +62,15 @@ class ClassificationBatches:
         augment: AugmentSpec,
         seed: int,
     ) -> None:
-        self._images = images
+        super().__init__(images, batch_size=batch_size, seed=seed)
         self._size = size
-        self._batch_size = batch_size
         self._augment = augment
-        self._seed = seed
-        self._epochs = ShuffledEpochs(len(images), seed)
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @property
-    def description(self) -> str:
-        return self._images.description
-
-    def batch(self, step: int, share: Share) -> dict[str, Tensor]:
+    def make(self, step: int, indices: Tensor, generator: Generator) -> dict[str, Tensor]:
         """`image` uint8 [B, H, W, 3] and `label` int64 [B]"""
-        indices = self._epochs.take(step * self._batch_size, self._batch_size)
-        indices = indices[share.of(self._batch_size)]
-        # 1 keeps these seeds apart from the epochs' (seed, epoch).
-        seed = mix_seed(self._seed, step, share.index, 1)
-        generator = torch.Generator().manual_seed(seed)
         windows = draw_windows(self._augment, len(indices), generator)
-        images = self._images.read(indices, self._size, windows)
+        images = self.samples.read(indices, self._size, windows)
         return {
             "image": augment_pixels(self._augment, images, generator),
-            "label": self._images.labels[indices],
+            "label": self.samples.labels[indices],
         }

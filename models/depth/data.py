@@ -2,15 +2,13 @@
 
 from pathlib import Path
 
-import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models.data.stereo import ArrayPairs, StereoPairs
 from models.data.stereo_folder import StereoFolder
 from models.depth.augment import AugmentSpec, augment_pairs
 from models.depth.recipe import DataSpec, WorldData
-from models.training.sampling import ShuffledEpochs, mix_seed
-from models.training.task import Share
+from models.training.batches import ShuffledBatches
 
 _SHARD_SCENES = 512
 
@@ -53,7 +51,7 @@ def _open_world(spec: WorldData, split: str, progress: bool) -> ArrayPairs:
     )
 
 
-class StereoBatches:
+class StereoBatches(ShuffledBatches[StereoPairs]):
     """Shuffled and augmented batches, addressed by step."""
 
     def __init__(
@@ -65,26 +63,12 @@ class StereoBatches:
         augment: AugmentSpec,
         seed: int,
     ) -> None:
-        self._pairs = pairs
+        super().__init__(pairs, batch_size=batch_size, seed=seed)
         self._size = size
-        self._batch_size = batch_size
         self._augment = augment
-        self._seed = seed
-        self._epochs = ShuffledEpochs(len(pairs), seed)
 
-    def __len__(self) -> int:
-        return len(self._pairs)
-
-    @property
-    def description(self) -> str:
-        return self._pairs.description
-
-    def batch(self, step: int, share: Share) -> dict[str, Tensor]:
+    def make(self, step: int, indices: Tensor, generator: Generator) -> dict[str, Tensor]:
         """`left` and `right` uint8 [B, H, W, 3]"""
-        indices = self._epochs.take(step * self._batch_size, self._batch_size)
-        indices = indices[share.of(self._batch_size)]
-        left, right = self._pairs.read(indices, self._size)
-        # 1 keeps these seeds apart from the epochs' (seed, epoch).
-        generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
+        left, right = self.samples.read(indices, self._size)
         left, right = augment_pairs(self._augment, left, right, generator)
         return {"left": left, "right": right}

@@ -2,8 +2,7 @@
 
 from pathlib import Path
 
-import torch
-from torch import Tensor
+from torch import Generator, Tensor
 
 from models.data.boxed import ArrayScenes, BoxedImages
 from models.data.coco import CocoImages
@@ -16,8 +15,7 @@ from models.detection.augment import (
 from models.detection.recipe import DataSpec, WorldData
 from models.detection.spec import Fit
 from models.detection.windows import boxes_to_input, fit_windows, keep_visible, mirror_boxes
-from models.training.sampling import ShuffledEpochs, mix_seed
-from models.training.task import Share
+from models.training.batches import ShuffledBatches
 
 
 def open_boxed_images(
@@ -64,7 +62,7 @@ def _open_world(spec: WorldData, split: str, progress: bool) -> ArrayScenes:
     return ArrayScenes(world.array("image"), boxes, shapes, SHAPES, description)
 
 
-class DetectionBatches:
+class DetectionBatches(ShuffledBatches[BoxedImages]):
     """Shuffled and augmented batches, addressed by step."""
 
     def __init__(
@@ -77,33 +75,18 @@ class DetectionBatches:
         augment: AugmentSpec,
         seed: int,
     ) -> None:
-        self._images = images
+        super().__init__(images, batch_size=batch_size, seed=seed)
         self._sizes = sizes
         self._fit = fit
-        self._batch_size = batch_size
         self._augment = augment
-        self._seed = seed
-        self._epochs = ShuffledEpochs(len(images), seed)
 
-    def __len__(self) -> int:
-        return len(self._images)
-
-    @property
-    def description(self) -> str:
-        return self._images.description
-
-    def batch(self, step: int, share: Share) -> dict[str, Tensor]:
+    def make(self, step: int, indices: Tensor, generator: Generator) -> dict[str, Tensor]:
         """`image` uint8 [B, H, W, 3], `boxes` float [B, K, 4] xyxy px, `labels` int64 [B, K]."""
-        # 1 and 2 keep these seeds apart from the epochs' (seed, epoch).
-        choice = mix_seed(self._seed, step, 2) % len(self._sizes)
-        size = self._sizes[choice]  # the same for every share
-        generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
-        indices = self._epochs.take(step * self._batch_size, self._batch_size)
-        indices = indices[share.of(self._batch_size)]
-        seen = fit_windows(self._images.sizes_px(indices), size, self._fit)
+        size = self.choose(step, self._sizes)
+        seen = fit_windows(self.samples.sizes_px(indices), size, self._fit)
         windows = draw_windows(self._augment, seen, generator)
         mirrored = draw_mirrored(self._augment, len(indices), generator)
-        boxes, labels = self._images.boxes(indices)
+        boxes, labels = self.samples.boxes(indices)
         boxes = mirror_boxes(boxes_to_input(boxes, windows, size), mirrored, size)
         boxes, labels = keep_visible(
             boxes,
@@ -112,6 +95,6 @@ class DetectionBatches:
             least_share=self._augment.least_share,
             least_side_px=self._augment.least_side_px,
         )
-        images = self._images.read(indices, size, windows)
+        images = self.samples.read(indices, size, windows)
         pixels = augment_pixels(self._augment, images, mirrored, generator)
         return {"image": pixels, "boxes": boxes, "labels": labels}

@@ -10,7 +10,7 @@ from torch import Generator, Tensor
 from models.diffusion.autoencoder_recipe import FolderPictures, PictureData, WorldPictures
 from models.training.batches import ShuffledBatches
 
-# Legend: B batch, S side of a picture in pixels.
+# Legend: N pictures, B batch, S side of a picture in pixels, K boxes.
 
 
 class CaptionedPictures(Protocol):
@@ -29,6 +29,13 @@ class CaptionedPictures(Protocol):
 
     def read(self, indices: Tensor) -> Tensor:
         """uint8 [B, S, S, 3]"""
+        ...
+
+    def covered(self, cells: int) -> Tensor | None:
+        """Which of cells x cells parts of each picture show a thing, bool [N, cells, cells].
+
+        None where nobody knows.
+        """
         ...
 
 
@@ -76,6 +83,17 @@ class WorldCaptions:
     def read(self, indices: Tensor) -> Tensor:
         return torch.from_numpy(self._images[indices.numpy()])
 
+    def covered(self, cells: int) -> Tensor:
+        """The cells that a box reaches into."""
+        boxes = torch.from_numpy(self.world.array("boxes")[:]) * (cells / self.size_px)
+        real = torch.from_numpy(self.world.array("box_shape")[:]) >= 0  # [N, K]
+        starts = torch.arange(cells)
+        (left, top), (right, bottom) = boxes[..., :2].unbind(2), boxes[..., 2:].unbind(2)
+        across = (left[..., None] < starts + 1) & (right[..., None] > starts)  # [N, K, cells]
+        down = (top[..., None] < starts + 1) & (bottom[..., None] > starts)
+        reached = down[..., :, None] & across[..., None, :] & real[..., None, None]
+        return reached.any(1)  # [N, cells, cells]
+
 
 class CaptionedFolder:
     """`<root>/<split>/metadata.jsonl`, each line with `file_name` and `text`, beside the images.
@@ -102,6 +120,9 @@ class CaptionedFolder:
 
     def read(self, indices: Tensor) -> Tensor:
         return torch.stack([self._read(self._files[i]) for i in indices.tolist()])
+
+    def covered(self, cells: int) -> None:
+        return None
 
     def _read(self, file: Path) -> Tensor:
         import numpy as np
