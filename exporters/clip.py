@@ -17,7 +17,7 @@ from torch import Tensor, nn
 
 from exporters.bundle import TOKENIZER_FILE, BundleSpec, build_bundle
 from exporters.card import IMAGE_REQUEST, Card, usage
-from exporters.clip_data import UnseenCaptions, measure_clip
+from exporters.clip_data import UnseenCaptions, is_told, measure_clip
 from exporters.export import (
     Exported,
     ExportOptions,
@@ -110,14 +110,15 @@ def export_clip(
         }
         measured = _measure(made, spec, tokenizer, options)
     parity = {role: each.proven.parity for role, each in made.items()}
-    quality = [*trained_quality(metadata)]
+    quality = trained_quality(metadata, kept=is_told)
     for role, entries in parity.items():
         quality += [
             each.model_copy(update={"metric": f"{role}_{each.metric}"})
             for each in parity_quality(entries, OUTPUT)
         ]
     if options.evaluation is not None:
-        quality += measured_quality(measured, options.evaluation.description)
+        for data, names in options.evaluation.figures.items():
+            quality += measured_quality(_only(measured, names), data, twins=is_told)
     with tempfile.TemporaryDirectory(prefix="panoptes-export-") as place:
         file = Path(place, TOKENIZER_FILE)
         tokenizer.save(str(file))
@@ -125,6 +126,15 @@ def export_clip(
         parts = {role: each.part for role, each in made.items()}
         written = build_bundle(repository, described, parts)
     return Exported(written, parity, measured)
+
+
+def _only(measured: Measured, names: tuple[str, ...]) -> Measured:
+    """Those of the figures that have these names."""
+    figures, original = (
+        {name: value for name, value in each.items() if name in names}
+        for each in (measured.figures, measured.original)
+    )
+    return Measured(figures, original)
 
 
 def _sources(

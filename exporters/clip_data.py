@@ -18,13 +18,18 @@ from exporters.session import CpuSession
 from exporters.unseen import recipe_data
 from models.clip import ClipSpec, encode
 from models.clip.data import open_captions, open_names
-from models.clip.measures import name_embeddings, recalls, zero_shot_hits
+from models.clip.measures import RANKS, name_embeddings, recalls, zero_shot_hits
 from models.clip.recipe import DataSpec
 from models.data.captioned import CaptionedImages, distinct
 from models.data.labelled import LabelledImages
 
 GALLERY: Final = 500
 """Among how many captions that differ retrieval is measured."""
+
+SEARCH: Final = tuple(
+    f"{way}_{rank}" for way in ("text_to_image", "image_to_text") for rank in RANKS
+)
+ZERO_SHOT: Final = ("top1", "top5")
 
 _BATCH: Final = 32
 
@@ -36,7 +41,15 @@ class UnseenCaptions:
     images: CaptionedImages
     chosen: Tensor  # int64 [N], of captions that differ
     named: LabelledImages | None
-    description: str
+
+    @property
+    def figures(self) -> dict[str, tuple[str, ...]]:
+        """What data it is in words, and the names of the figures that are measured on it."""
+        searched = f"{self.images.description}, the first {len(self.chosen)} that differ"
+        told = {searched: SEARCH}
+        if self.named is not None:
+            told[f"{self.named.description}, {len(self.named.names)} names"] = ZERO_SHOT
+        return told
 
     def pixels(self, spec: ClipSpec) -> Pixels:
         """A few as the network sees them: uint8 [N, H, W, 3]."""
@@ -54,11 +67,7 @@ def read_unseen_captions(
         named = open_names(data, "test", progress=progress)
     except (ValueError, OSError) as error:
         raise ExportError(f"the checkpoint's test data cannot be read: {error}") from error
-    chosen = distinct(images, count)
-    parts = [f"{images.description}, the first {len(chosen)} that differ"]
-    if named is not None:
-        parts.append(f"zero-shot {named.description}")
-    return UnseenCaptions(images, chosen, named, "; ".join(parts))
+    return UnseenCaptions(images, distinct(images, count), named)
 
 
 def measure_clip(
@@ -81,8 +90,13 @@ def measure_clip(
         hits = zero_shot_hits(
             towers.images(unseen.named, every), name_embeddings(names[None]), unseen.named.labels
         )
-        figures |= dict(zip(("top1", "top5"), hits, strict=True))
+        figures |= dict(zip(ZERO_SHOT, hits, strict=True))
     return figures
+
+
+def is_told(figure: str) -> bool:
+    """Whether a bundle tells a figure of training, and of the float32 graphs."""
+    return figure in ("top1", "text_to_image_1", "image_to_text_1")
 
 
 @dataclass(frozen=True)

@@ -55,6 +55,7 @@ def export_graph(
         raise _as_export_error(error) from error
     assert program is not None
     model = program.model
+    _set_apart(model)
     _name_the_batch(model)
     return tidy(model)
 
@@ -119,6 +120,15 @@ def tensor_specs(values: Sequence[ir.Value]) -> tuple[TensorSpec, ...]:
             TensorSpec.model_validate({"name": value.name, "dtype": dtype, "shape": shape})
         )
     return tuple(specs)
+
+
+def _set_apart(model: ir.Model) -> None:
+    """Give way to the outputs: torch names a value after its operator, such as `embedding`."""
+    taken = {value.name for value in model.graph.outputs}
+    for node in model.graph:
+        for value in node.outputs:
+            if value.name in taken and not value.is_graph_output():
+                value.name = f"{value.name}.inner"
 
 
 def _planar(tensor: Tensor) -> Tensor:

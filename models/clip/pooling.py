@@ -64,7 +64,7 @@ class EncoderPool(nn.Module):
     def forward(self, features: Tensor) -> Tensor:
         """[B, D, h, w] -> [B, E]"""
         cells = self.inward(features.flatten(2).transpose(1, 2)) + self.positions  # [B, h w, E]
-        x = torch.cat([self.token.expand(len(cells), 1, -1), cells], 1)  # [B, T, E]
+        x = torch.cat([self.token.expand(cells.shape[0], 1, -1), cells], 1)  # [B, T, E]
         for layer in self.layers:
             x = layer(x)
         pooled: Tensor = self.norm(x[:, 0])

@@ -109,7 +109,7 @@ def test_graphs_are_measured_as_the_network_would_be(tokenizer: Tokenizer, tmp_p
     images = ArrayCaptions(pixels, said, "twelve")
     labels = [i % 3 for i in range(12)]
     named = ArrayImages(pixels, labels, ("ball", "cube", "photo"), "named")
-    unseen = UnseenCaptions(images, distinct(images, 10), named, "made up")
+    unseen = UnseenCaptions(images, distinct(images, 10), named)
     options = ClipOptions("both", evaluation=unseen)
     exported = export_clip(network, network.spec, tokenizer, {}, tmp_path, options)
     seen = network.embed_images(torch.from_numpy(pixels))
