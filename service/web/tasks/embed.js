@@ -3,7 +3,8 @@
 import { classify } from "./classify.js";
 
 const FIRST_WORDS =
-  "red ball, orange cube, yellow capsule, green torus, cyan pyramid, blue cone, white cylinder";
+  "red ball, orange cube, yellow capsule, green torus, " +
+  "cyan pyramid, blue cone, purple prism, white cylinder";
 
 export const embed = {
   name: "embed",
