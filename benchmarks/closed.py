@@ -6,10 +6,10 @@ from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.ceiling import CeilingProcess
 from benchmarks.contenders import Running
-from benchmarks.load import Plan, generate
-from benchmarks.request import Request
 from benchmarks.results import CeilingWindow, Window
 from benchmarks.wrk import Closed, closed_loop, have_wrk
+from service.load.generator import Plan, generate
+from service.load.request import Request
 
 WARM_UP_S = 1.0
 Drive = Callable[[Request, int, float], Closed]
@@ -17,7 +17,7 @@ Drive = Callable[[Request, int, float], Closed]
 
 def client() -> tuple[str, Drive]:
     """The best generator that is installed, by name."""
-    return ("wrk", closed_loop) if have_wrk() else ("benchmarks.load", _with_our_own)
+    return ("wrk", closed_loop) if have_wrk() else ("panoptes bench", _with_our_own)
 
 
 def measure(

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.process import Server, free_port, serving
-from benchmarks.request import Request, json_text, multipart, raw
 from benchmarks.work import SENTENCE
 from service.bundle import Bundle
+from service.load.request import Request, json_text, multipart, raw
 from service.tasks.task import fit_of
 from service.text.tokenizer import TEXT_ROLE
 

@@ -7,10 +7,10 @@ from pathlib import Path
 
 from benchmarks.closed import client
 from benchmarks.contenders import panoptes_server
-from benchmarks.request import raw
 from benchmarks.results import Footprint
 from service.bundle import read_manifest
 from service.bundle.repository import FolderRepository
+from service.load.request import raw
 from service.settings import STARTER_PACK
 from service.tasks import IMAGE_TASKS
 

@@ -26,17 +26,18 @@ import numpy as np
 import typer
 from rich.console import Console
 
-from benchmarks import generation_table, load, machine
+from benchmarks import generation_table, machine
 from benchmarks.contenders import panoptes_server
 from benchmarks.generation_results import Beside, GenerationResults, Shift, StepCost
 from benchmarks.generation_rival import Painter, Wish
 from benchmarks.picture import picture_jpeg
 from benchmarks.process import ROOT, Server, free_port, serving
-from benchmarks.request import raw
 from benchmarks.results import RESULTS
 from service.bundle import Bundle, read_bundle
 from service.bundle.repository import FolderRepository
 from service.engine.cost import fastest_s
+from service.load import generator
+from service.load.request import raw
 from service.settings import STARTER_PACK
 
 QUICK_RESULTS = ROOT / "build" / "benchmarks"
@@ -252,11 +253,11 @@ def classify_beside(
 ) -> Iterator[Beside]:
     with panoptes_server(list(repositories), scratch) as server:
         request = raw(server.port, "/classify", picture_jpeg())
-        plan = load.Plan(request, seconds=seconds, rate_per_s=CLASSIFY_PER_S)
-        load.generate(dataclasses.replace(plan, seconds=min(seconds, 2.0)))  # warm
+        plan = generator.Plan(request, seconds=seconds, rate_per_s=CLASSIFY_PER_S)
+        generator.generate(dataclasses.replace(plan, seconds=min(seconds, 2.0)))  # warm
         for painting in (0, SATURATING):
             with saturated(server.port, painting):
-                report = load.generate(plan)
+                report = generator.generate(plan)
             yield Beside(painting, report)
             console.print(
                 f"/classify beside {painting} prompts: p50 {report.answered_ms['p50']:.1f} ms, "

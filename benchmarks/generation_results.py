@@ -9,8 +9,8 @@ from pathlib import Path
 
 import orjson
 
-from benchmarks.latency import Report
 from benchmarks.machine import Code, Machine
+from service.load.latency import Report
 
 
 @dataclass(frozen=True)

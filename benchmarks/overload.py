@@ -5,8 +5,8 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 
 from benchmarks.contenders import Running
-from benchmarks.load import Plan, generate
 from benchmarks.results import Step, Sweep
+from service.load.generator import Plan, generate
 
 DEADLINE_MS = 500
 CONCURRENCY = 32

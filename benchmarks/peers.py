@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.contenders import Contender, Running, Subject
 from benchmarks.process import free_port, serving
-from benchmarks.request import json_base64
+from service.load.request import json_base64
 from service.tasks.task import fit_of
 
 WORKERS = (1, 2)

@@ -8,7 +8,6 @@ import os
 import re
 import socket
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -72,21 +71,6 @@ def serving(
             yield Server(name, port, time.perf_counter() - started, process)
         finally:
             _stop(process)
-
-
-def run_python(module: str, given: bytes, *, timeout_s: float) -> bytes:
-    """What a module of ours writes to standard output for this on standard input."""
-    done = subprocess.run(
-        [sys.executable, "-m", module],
-        input=given,
-        capture_output=True,
-        cwd=ROOT,
-        timeout=timeout_s,
-        check=False,
-    )
-    if done.returncode:
-        raise RuntimeError(f"python -m {module} failed:\n{done.stderr.decode()}")
-    return done.stdout
 
 
 def free_port() -> int:

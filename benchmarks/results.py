@@ -12,9 +12,9 @@ from pathlib import Path
 import orjson
 
 from benchmarks.ceiling import Ceiling
-from benchmarks.latency import Report
 from benchmarks.machine import Code, Machine
 from benchmarks.process import Memory
+from service.load.latency import Report
 
 RESULTS = Path(__file__).parent / "results"
 

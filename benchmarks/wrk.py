@@ -10,7 +10,7 @@ import tempfile
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks.request import Request
+from service.load.request import Request
 
 TIMEOUT_S = 10
 """After which wrk counts a request as an error; its own default is 2."""

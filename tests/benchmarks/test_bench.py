@@ -15,15 +15,15 @@ from benchmarks import closed, gates, machine, plots, table
 from benchmarks.bundles import RECIPES, write_benchmark_bundle
 from benchmarks.ceiling import Ceiling, ceiling
 from benchmarks.contenders import Subject, panoptes
-from benchmarks.load import Plan, generate
 from benchmarks.overload import sweep
 from benchmarks.picture import picture_jpeg
 from benchmarks.process import Memory
-from benchmarks.request import Request, multipart, raw
 from benchmarks.results import CeilingWindow, Footprint, Results, Window
 from benchmarks.work import work_of
 from service.bundle import Bundle, read_bundle
 from service.bundle.repository import FolderRepository
+from service.load.generator import Plan, generate
+from service.load.request import Request, multipart, raw
 from service.settings import STARTER_PACK
 from service.tasks import IMAGE_TASKS
 from tests.bundles import write_tiny_classifier

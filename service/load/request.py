@@ -1,4 +1,4 @@
-"""The one request that a benchmark sends over and over."""
+"""The one request that is sent over and over."""
 
 from __future__ import annotations
 
@@ -13,22 +13,23 @@ BOUNDARY = "panoptes-benchmark-boundary"
 
 @dataclass(frozen=True)
 class Request:
-    """POST `body` to `path` on this machine."""
+    """POST `body` to `path` of a server, by default one on this machine."""
 
     port: int
     path: str
     content_type: str
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    host: str = "127.0.0.1"
 
     @property
     def url(self) -> str:
-        return f"http://127.0.0.1:{self.port}{self.path}"
+        return f"http://{self.host}:{self.port}{self.path}"
 
     def encoded(self) -> bytes:
         """As it goes over the wire."""
         head = {
-            "Host": f"127.0.0.1:{self.port}",
+            "Host": f"{self.host}:{self.port}",
             "Content-Type": self.content_type,
             "Content-Length": str(len(self.body)),
             **self.headers,

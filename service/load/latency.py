@@ -7,7 +7,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from benchmarks.connection import LOST
+from service.load.connection import LOST
 
 REFUSED = (429, 503)
 EXPIRED = 504
