@@ -57,6 +57,8 @@ class Settings(BaseSettings):
     """Samples that may wait for one model before requests are refused with 429."""
     deadline_ms: int = Field(default=30_000, ge=1)
     """Of a request that sets none with X-Deadline-Ms, where the model's bundle sets none either."""
+    generate_deadline_ms: int = Field(default=300_000, ge=1)
+    """The same for pictures that are painted."""
 
     allow_high_priority: bool = True
     """Whether requests may say X-Priority: high."""

@@ -21,6 +21,7 @@ from service.generation import (
     painter_of,
 )
 from service.generation.painting import PRIORITY
+from service.imaging import encode_png
 from service.protocols.rest import server_timing
 from service.protocols.serving import Serving, Terms
 
@@ -41,7 +42,7 @@ class Commission:
         *,
         listener: Listener | None = None,
         preview_every: int | None = None,
-        **sketching: Callable[[Pixels], bytes],
+        sketch: Callable[[Pixels], bytes] = encode_png,
     ) -> Painting:
         return Painting(
             self.painter,
@@ -50,9 +51,9 @@ class Commission:
             priority=self.terms.priority,
             texts=self.serving.texts,
             write=write,
+            sketch=sketch,
             listener=listener,
             preview_every=preview_every,
-            **sketching,
         )
 
     def with_steps(self, times: float) -> Commission:
@@ -78,7 +79,8 @@ def commission(
     model = serving.registry.find(TASK, options.model)
     painter = painter_of(model)
     order = order_of(options, painter.manifest, painter.sizes, serving.settings)
-    terms = serving.terms(model, arrived, headers, usual=PRIORITY)
+    usual_ms = serving.settings.generate_deadline_ms
+    terms = serving.terms(model, arrived, headers, usual=PRIORITY, usual_ms=usual_ms)
     return Commission(serving, model, painter, order, terms)
 
 

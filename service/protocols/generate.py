@@ -264,4 +264,6 @@ _PROBLEMS = {
     503: "Not ready, or stopping",
     504: "The deadline passed",
 }
-_CONTENT = {form.media_type: {} for form in FORMS_OF_ONE} | {JSON.media_type: {"example": _EXAMPLE}}
+_CONTENT: dict[str, Any] = {form.media_type: {} for form in FORMS_OF_ONE} | {
+    JSON.media_type: {"example": _EXAMPLE}
+}

@@ -73,11 +73,13 @@ class Serving:
         headers: Mapping[bytes, bytes],
         *,
         usual: Priority = Priority.NORMAL,
+        usual_ms: int | None = None,
     ) -> Terms:
-        """As the request says; else the deadline is the bundle's or the settings', and the priority
-        the `usual` one of its kind."""
-        default = model.bundle.manifest.defaults.get("deadline_ms", self.settings.deadline_ms)
-        deadline = deadline_of(arrived, headers.get(b"x-deadline-ms"), int(default))
+        """As the request says; else the deadline is the bundle's, and priority and deadline the
+        `usual` ones of its kind."""
+        default = usual_ms or self.settings.deadline_ms
+        default = int(model.bundle.manifest.defaults.get("deadline_ms", default))
+        deadline = deadline_of(arrived, headers.get(b"x-deadline-ms"), default)
         return Terms(deadline, self.priority(headers, usual))
 
     def priority(

@@ -373,6 +373,18 @@ def test_a_deadline_that_the_steps_cannot_meet_is_refused_at_once(gated: Any) ->
     assert server.metric("panoptes_refused_total", **reason) == 4  # of two texts each
 
 
+def test_pictures_have_more_time_than_other_answers_if_nothing_is_said(gated: Any) -> None:
+    server, gates = gated
+    lane_of(server, "step").cost = measured(lambda batch: 10.0, 1, 8)
+    hurried = {"X-Deadline-Ms": str(server.serving.settings.deadline_ms)}
+    assert server.client.post("/generate", json=PROMPT, headers=hurried).status_code == 429
+    with server.client.stream("POST", "/generate", json=PROMPT, headers=STREAM) as answer:
+        assert answer.status_code == 200
+        gates["step"].open()
+        (_, queued), *_, (last, _) = events_of(answer.iter_lines())
+    assert queued["predicted_ms"] == pytest.approx(60_000, rel=0.01) and last == "done"
+
+
 def test_a_millisecond_task_runs_between_two_steps(gated: Any) -> None:
     server, gates = gated
     with concurrent.futures.ThreadPoolExecutor() as pool:
