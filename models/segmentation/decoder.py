@@ -7,6 +7,7 @@ import torch.nn.functional as F
 from torch import Tensor, nn
 
 from models.detection.detr.position import sine_positions
+from models.detection.detr.transformer import Attention
 from models.segmentation.spec import LEVEL_STRIDES, SegmenterSpec
 
 # Legend: B batch, Q queries, T tokens of a map, D width, E mask width, C classes and ∅, M heads,
@@ -20,45 +21,15 @@ class Answer(NamedTuple):
     mask_logits: Tensor  # [B, Q, h, w], at the stride of the mask features
 
 
-class MaskedAttention(nn.Module):
-    """Scaled dot products over several heads, where they are allowed."""
-
-    def __init__(self, width: int, heads: int) -> None:
-        super().__init__()
-        self.heads = heads
-        self.q_proj = nn.Linear(width, width)
-        self.k_proj = nn.Linear(width, width)
-        self.v_proj = nn.Linear(width, width)
-        self.out_proj = nn.Linear(width, width)
-
-    def forward(
-        self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
-    ) -> Tensor:
-        """[B, Q, D], [B, T, D] and [B, T, D], with bool [B, Q, T] -> [B, Q, D]"""
-        answer = F.scaled_dot_product_attention(
-            self._split(self.q_proj(query)),
-            self._split(self.k_proj(key)),
-            self._split(self.v_proj(value)),
-            attn_mask=None if allowed is None else allowed[:, None],
-        )
-        merged: Tensor = self.out_proj(answer.transpose(1, 2).flatten(2))
-        return merged
-
-    def _split(self, tokens: Tensor) -> Tensor:
-        """[B, T, D] -> [B, M, T, D / M]"""
-        batch, _, width = tokens.shape
-        return tokens.reshape(batch, -1, self.heads, width // self.heads).transpose(1, 2)
-
-
 class DecoderLayer(nn.Module):
     """The queries look at the image where they may, then at one another."""
 
     def __init__(self, spec: SegmenterSpec) -> None:
         super().__init__()
         width = spec.width
-        self.cross_attention = MaskedAttention(width, spec.heads)
+        self.cross_attention = Attention(width, spec.heads, dropout=0.0)
         self.cross_attention_norm = nn.LayerNorm(width)
-        self.self_attention = MaskedAttention(width, spec.heads)
+        self.self_attention = Attention(width, spec.heads, dropout=0.0)
         self.self_attention_norm = nn.LayerNorm(width)
         self.fc1 = nn.Linear(width, spec.decoder_feedforward)
         self.fc2 = nn.Linear(spec.decoder_feedforward, width)

@@ -59,9 +59,9 @@ def fuse(
     inside = masks.gather(1, query[:, None])[:, 0] >= 0.5
     owner = (query + 1).where(inside & (best > 0), 0)  # 1 + the query, or 0
     queries = torch.arange(spec.queries, device=owner.device)
-    owned = owner[:, None] == (queries + 1)[:, None, None]  # [B, Q, h, w]
-    areas = owned.flatten(2).sum(2).float()
-    whole = (masks >= 0.5).flatten(2).sum(2).float()
+    # As floats: engines are slow to count what is true.
+    owned = (owner[:, None] == (queries + 1)[:, None, None]).float()  # [B, Q, h, w]
+    areas, whole = owned.sum((2, 3)), (masks >= 0.5).float().sum((2, 3))
     kept = wanted & (areas > 0) & (areas >= thresholds.overlap[:, None] * whole)
     first = _first_of_kind(labels, kept, spec)  # [B, Q]
     members = (first[:, None] == queries[:, None]) & kept[:, None]  # [B, Q rows, Q]
@@ -96,11 +96,12 @@ def _first_of_kind(labels: Tensor, kept: Tensor, spec: SegmenterSpec) -> Tensor:
 
 
 def _boxes(owned: Tensor, input_size: tuple[int, int]) -> Tensor:
-    """What encloses the cells of each query, in pixels of the input: [B, Q, h, w] -> [B, Q, 4]."""
+    """What encloses the cells of each query, in pixels of the input: [B, Q, h, w] of zeros and ones
+    -> [B, Q, 4]."""
     height, width = owned.shape[2:]
     columns = torch.arange(width, device=owned.device)
     lines = torch.arange(height, device=owned.device)
-    across, down = owned.any(2), owned.any(3)  # [B, Q, w], [B, Q, h]
+    across, down = owned.amax(2) > 0, owned.amax(3) > 0  # [B, Q, w], [B, Q, h]
     x1 = columns.where(across, width).amin(2)
     x2 = (columns + 1).where(across, 0).amax(2)
     y1 = lines.where(down, height).amin(2)

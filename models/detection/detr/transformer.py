@@ -18,12 +18,18 @@ class Attention(nn.Module):
         self.v_proj = nn.Linear(width, width)
         self.out_proj = nn.Linear(width, width)
 
-    def forward(self, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
-        """[B, Q, D], [B, T, D] and [B, T, D] -> [B, Q, D]"""
+    def forward(
+        self, query: Tensor, key: Tensor, value: Tensor, allowed: Tensor | None = None
+    ) -> Tensor:
+        """[B, Q, D], [B, T, D] and [B, T, D] -> [B, Q, D]
+
+        Where `allowed` bool [B, Q, T] is false a query does not look; it may look somewhere.
+        """
         answer = F.scaled_dot_product_attention(
             self._split(self.q_proj(query)),
             self._split(self.k_proj(key)),
             self._split(self.v_proj(value)),
+            attn_mask=None if allowed is None else allowed[:, None],
             dropout_p=self.dropout if self.training else 0.0,
         )
         merged: Tensor = self.out_proj(answer.transpose(1, 2).flatten(2))

@@ -1,0 +1,3 @@
+from tests.models.training.conftest import fresh_accelerator
+
+__all__ = ["fresh_accelerator"]
