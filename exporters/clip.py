@@ -184,7 +184,7 @@ def _describe(
         quality=quality,
         fit=Fit(mode=spec.fit, height=height, width=width),
         defaults={
-            "logit_scale": round(float(network.logit_scale), 6),
+            "logit_scale": round(float(network.logit_scale.detach()), 6),
             "template": spec.template,
         },
         tokenizer=tokenizer,

@@ -22,7 +22,7 @@ class Retrieval(NamedTuple):
 
 def draw_retrievals(retrievals: Sequence[Retrieval], path: Path) -> None:
     """One row a text: the text, then its nearest images from left to right, its own in green."""
-    cell_px, gap_px, text_px = 128, 8, 20
+    cell_px, gap_px, text_px = 128, 8, 24
     shown = max(len(each.images) for each in retrievals)
     row_px = text_px + cell_px + gap_px
     sheet = Image.new(
