@@ -28,7 +28,13 @@ from service.protocols.generate import add_generate
 from service.protocols.health import Readiness, health_router
 from service.protocols.models import models_router
 from service.protocols.oip import oip_router
-from service.protocols.openai import EMBEDDINGS, IMAGES, add_embeddings, add_images
+from service.protocols.openai import (
+    EMBEDDINGS,
+    IMAGES,
+    add_embeddings,
+    add_images,
+    openai_models_router,
+)
 from service.protocols.problems import plain_problem, problem_of, problem_response
 from service.protocols.rest import TaskEndpoint, add_task
 from service.protocols.serving import Serving
@@ -80,6 +86,7 @@ def create_app(settings: Settings | None = None) -> Application:
     api.include_router(models_router(serving))
     api.include_router(health_router(serving, readiness))
     api.include_router(oip_router(serving, readiness))
+    api.include_router(openai_models_router(serving))
     _add_page(api)
     api.add_exception_handler(PanoptesError, _on_error)
     api.add_exception_handler(HTTPException, _on_http_error)

@@ -37,6 +37,13 @@ def as_uri(image: bytes) -> str:
     return f"data:image/png;base64,{base64.b64encode(image).decode()}"
 
 
+def test_models_are_listed(client: openai.OpenAI) -> None:
+    (model,) = client.models.list().data
+    assert (model.id, model.object) == ("towers:1", "model")
+    answer = client.embeddings.create(model=model.id, input="red")
+    assert answer.model == model.id
+
+
 def test_texts_and_images_in_one_list(client: openai.OpenAI) -> None:
     mixed = ["red", as_uri(picture("blue")), "a photo of the green"]
     answer = client.embeddings.create(model="towers", input=mixed)
