@@ -42,7 +42,9 @@ rm -rf "$root"
 debootstrap --variant=minbase \
     --include=ca-certificates,python3,python3-pip,python3-venv,netbase,tzdata \
     bookworm "$root" >"$folder/debootstrap.log" 2>&1
+# A slim image has neither lists nor documentation nor translations.
 rm -rf "$root"/var/cache/apt/archives/*.deb "$root"/var/lib/apt/lists/* \
+    "$root"/usr/share/doc "$root"/usr/share/man "$root"/usr/share/info "$root"/usr/share/locale \
     "$root"/usr/lib/python3*/EXTERNALLY-MANAGED
 for name in python python3; do
     ln -sf /usr/bin/python3 "$root/usr/local/bin/$name"

@@ -132,19 +132,22 @@ def test_the_gateway_waits_longer_than_the_server(monkeypatch: pytest.MonkeyPatc
     assert request_s > backend_s > deadline_s
 
 
-def test_the_gateway_hides_what_is_for_the_cluster() -> None:
-    hidden, _ = only(overlay("cpu"), "HTTPRoute")["spec"]["rules"]
-    assert {m["path"]["value"] for m in hidden["matches"]} == {"/livez", "/readyz", "/metrics"}
-    assert not hidden.get("backendRefs")
-
-
-def test_the_service_sends_to_the_servers_port() -> None:
-    (port,) = only(overlay("cpu"), "Service")["spec"]["ports"]
-    assert port["targetPort"] == server("cpu")["ports"][0]["name"]
-    route = only(overlay("cpu"), "HTTPRoute")["spec"]["rules"][1]
-    assert route["backendRefs"] == [{"name": "panoptes", "port": port["port"]}]
+def test_what_is_for_the_cluster_has_a_port_of_its_own(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The gateway sends to one port; metrics and admin calls are on the other, for monitoring."""
+    chosen = settings("monitoring", monkeypatch)
+    ports = {port["name"]: port["containerPort"] for port in server("monitoring")["ports"]}
+    assert ports == {"http": chosen.port, "admin": chosen.admin_port}
+    served = {
+        port["targetPort"]: port for port in only(overlay("monitoring"), "Service")["spec"]["ports"]
+    }
+    (rule,) = only(overlay("monitoring"), "HTTPRoute")["spec"]["rules"]
+    assert rule["backendRefs"] == [{"name": "panoptes", "port": served["http"]["port"]}]
     (endpoint,) = only(overlay("monitoring"), "ServiceMonitor")["spec"]["endpoints"]
-    assert endpoint["port"] == port["name"]
+    assert endpoint["port"] == served["admin"]["name"]
+    assert endpoint["path"] == "/metrics"
+    _, admin = only(overlay("monitoring"), "NetworkPolicy")["spec"]["ingress"]
+    assert admin["ports"] == [{"port": "admin"}]
+    assert all("podSelector" not in source for source in admin["from"])
 
 
 @pytest.mark.parametrize("name", SERVERS)

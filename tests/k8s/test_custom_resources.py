@@ -101,7 +101,7 @@ def test_the_checks_would_notice(tmp_path: Path) -> None:
         spec = document["spec"]
         match document["kind"]:
             case "HTTPRoute":
-                spec["rules"][1]["timeouts"]["request"] = "forty seconds"
+                spec["rules"][0]["timeouts"]["request"] = "forty seconds"
             case "ScaledObject":
                 spec["polingInterval"] = 5
             case "PrometheusRule":
