@@ -65,7 +65,7 @@ def evaluate_segmenter(
     middle = max(0, (len(order) - SHOWN) // 2)
     for name, chosen in (("typical", order[middle:][:SHOWN]), ("worst", order[:SHOWN])):
         founds = segment_all(network, spec, images, place, shown=shown, chosen=chosen)
-        _draw(list(founds), spec.labels, images, out / f"{name}.png")
+        _draw(list(founds), images, out / f"{name}.png")
     return report
 
 
@@ -110,9 +110,7 @@ def _per_label(measures: SegmentMeasures, labels: Sequence[str]) -> dict[str, An
     }
 
 
-def _draw(
-    founds: Sequence[Found], labels: Sequence[str], images: SegmentedImages, path: Path
-) -> None:
+def _draw(founds: Sequence[Found], images: SegmentedImages, path: Path) -> None:
     rows, captions = [], []
     for found in founds:
         truth = images.truth(found.image)
@@ -126,4 +124,4 @@ def _draw(
             f"image {found.image}: PQ {_quality(images, found):.2f}, {len(said.labels)} segments "
             f"found, {len(real.labels)} are there"
         )
-    draw_sheet(rows, captions, labels, path)
+    draw_sheet(rows, captions, images.names, images.is_thing, path)

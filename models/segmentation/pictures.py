@@ -29,6 +29,7 @@ def draw_sheet(
     rows: Sequence[tuple[Tensor, Painting, Painting]],
     captions: Sequence[str],
     names: Sequence[str],
+    is_thing: Sequence[bool],
     path: Path,
 ) -> None:
     """One row for each of (image uint8 [h, w, 3], truth, answer), and the names of the colours."""
@@ -41,7 +42,7 @@ def draw_sheet(
         pen.text((column * (_CELL_PX + _GAP_PX) + 2, 2), title, fill="black", font=font)
     for number, ((image, truth, answer), caption) in enumerate(zip(rows, captions, strict=True)):
         y = _TEXT_PX + number * row_px
-        painted = (image.numpy(), paint(truth, len(names)), paint(answer, len(names)))
+        painted = (image.numpy(), paint(truth, is_thing), paint(answer, is_thing))
         for column, pixels in enumerate(painted):
             picture = Image.fromarray(pixels)
             scale = _CELL_PX / max(picture.size)
@@ -52,20 +53,20 @@ def draw_sheet(
     for label, name in enumerate(names):
         line, place = divmod(label, width // 90)
         corner = (place * 90, y + line * _TEXT_PX)
-        fill = _colour(label, 0, len(names))
+        fill = _colour(label, 0, is_thing)
         pen.rectangle((*corner, corner[0] + 11, corner[1] + 11), fill=fill)
         pen.text((corner[0] + 15, corner[1] - 2), name[:12], fill="black", font=font)
     sheet.save(path)
 
 
-def paint(painting: Painting, labels: int) -> NDArray[np.uint8]:
+def paint(painting: Painting, is_thing: Sequence[bool]) -> NDArray[np.uint8]:
     """A colour a label, a shade for each further segment of it, white edges: uint8 [h, w, 3]."""
     numbers = painting.numbers.numpy().astype(np.int64)
     table = np.zeros((len(painting.labels) + 1, 3), np.uint8)
     table[-1] = _UNKNOWN  # VOID looks up the last
     told: dict[int, int] = {}
     for row, label in enumerate(painting.labels.tolist()):
-        table[row] = _colour(label, told.get(label, 0), labels)
+        table[row] = _colour(label, told.get(label, 0), is_thing)
         told[label] = told.get(label, 0) + 1
     pixels = table[numbers]
     pixels[:, 1:][numbers[:, 1:] != numbers[:, :-1]] = _EDGE
@@ -73,9 +74,10 @@ def paint(painting: Painting, labels: int) -> NDArray[np.uint8]:
     return pixels
 
 
-def _colour(label: int, repeat: int, labels: int) -> tuple[int, int, int]:
-    """Hues around the circle; further segments of a label are darker and paler by turns."""
-    value = (0.95, 0.6, 0.8)[repeat % 3]
-    saturation = (0.75, 0.75, 0.4)[repeat % 3]
-    red, green, blue = colorsys.hsv_to_rgb(label / max(labels, 1), saturation, value)
+def _colour(label: int, repeat: int, is_thing: Sequence[bool]) -> tuple[int, int, int]:
+    """Hues around the circle, pale for stuff; further segments of a label are darker and paler by
+    turns."""
+    value = (0.95, 0.6, 0.8)[repeat % 3] if is_thing[label] else 0.7
+    saturation = (0.75, 0.75, 0.4)[repeat % 3] if is_thing[label] else 0.2
+    red, green, blue = colorsys.hsv_to_rgb(label / len(is_thing), saturation, value)
     return round(255 * red), round(255 * green), round(255 * blue)
