@@ -40,7 +40,8 @@ def _attend(query: Tensor, key: Tensor, value: Tensor) -> Tensor:
     if query.device.type == "cpu" and query.shape[2] <= _SHORT:
         # Torch's fused kernel takes a fifth of a small network's training step longer than this.
         weights = (query * query.shape[3] ** -0.5) @ key.transpose(2, 3)  # [B, heads, N, T]
-        return weights.softmax(3) @ value
+        mixed: Tensor = weights.softmax(3) @ value
+        return mixed
     return F.scaled_dot_product_attention(query, key, value)
 
 

@@ -12,12 +12,13 @@ from models.diffusion.spec import NoiseSpec
 
 
 class Noised(NamedTuple):
-    """Latents and target [B, C, h, w], times and weights float [B]."""
+    """Latents and target [B, C, h, w]; times, weights and the share of signal `kept` float [B]."""
 
     latents: Tensor
     times: Tensor
     target: Tensor
     weights: Tensor
+    kept: Tensor
 
 
 class Noising:
@@ -41,7 +42,8 @@ class Noising:
         kept = self._alphas.to(times.device)[times.long()]  # [B]
         signal, spread = (x.sqrt().to(latents.dtype)[:, None, None, None] for x in (kept, 1 - kept))
         target = signal * drawn - spread * latents if self._prediction == "v" else drawn
-        return Noised(signal * latents + spread * drawn, times, target, self._weights(kept))
+        noised = signal * latents + spread * drawn
+        return Noised(noised, times, target, self._weights(kept), kept.float())
 
     def _weights(self, kept: Tensor) -> Tensor:
         """1, or Hang et al. 2023, equation 8, for what is predicted, float [B]."""

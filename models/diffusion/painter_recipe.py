@@ -18,6 +18,8 @@ class PainterRecipe:
     and whose shape `text` is; `tokenizer` is the name of one that comes with the package.
     `unconditional` is the share of samples that train without their caption, for guidance.
     `min_snr` caps the weight of little-noised samples (Hang et al. 2023); 0 weighs all alike.
+    `foreground` is the weight of cells that show a thing, where no noise is left; with the signal
+    it falls to the 1 of all others, so that where things are stays as likely as it is.
     `start_from` is a checkpoint of the same networks. Latents are kept under `latents`, or the
     user's cache.
     """
@@ -33,6 +35,7 @@ class PainterRecipe:
     tokenizer: str = "tabletop"
     unconditional: float = 0.1
     min_snr: float = 0.0
+    foreground: float = 1.0
     start_from: str | None = None
     latents: str | None = None
 
@@ -41,5 +44,5 @@ class PainterRecipe:
             raise RecipeError("give exactly one of `text` and `text_from`")
         if not 0 <= self.unconditional < 1:
             raise ValueError(f"unconditional must be in [0, 1), got {self.unconditional}")
-        if self.min_snr < 0:
-            raise ValueError(f"min_snr cannot be negative, got {self.min_snr}")
+        if self.min_snr < 0 or self.foreground < 1:
+            raise ValueError("min_snr cannot be negative, and foreground not below 1")

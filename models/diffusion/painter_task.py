@@ -72,6 +72,7 @@ class PainterTask:
             batch_size=recipe.training.batch_size,
             unconditional=recipe.unconditional,
             seed=recipe.training.seed,
+            covered=train.covered(spec.latent_shape[1]) if recipe.foreground > 1 else None,
         )
         self._validation = (
             _normalised(validation_latents, self.network),
@@ -87,8 +88,13 @@ class PainterTask:
         latents = batch["latents"].float()
         noised = self._noising.noise(latents, self._noising.draw_times(latents))
         answer = network(noised.latents, noised.times, batch["tokens"]).float()
-        errors = F.mse_loss(answer, noised.target, reduction="none").mean((1, 2, 3))  # [B]
-        return {"loss": (noised.weights * errors).mean()}
+        errors = F.mse_loss(answer, noised.target, reduction="none").mean(1)  # [B, h, w]
+        emphasis = torch.ones_like(errors)
+        if "covered" in batch:
+            more = (self.recipe.foreground - 1) * noised.kept  # [B]
+            emphasis = emphasis + more[:, None, None] * batch["covered"]
+        weighted = (emphasis * errors).mean((1, 2)) / emphasis.mean()
+        return {"loss": (noised.weights * weighted).mean()}
 
     def evaluate(self, network: nn.Module, place: Place) -> dict[str, float]:
         """`error`: the mean squared one, at evenly spread times, with the same noise always."""
@@ -127,8 +133,10 @@ class LatentBatches:
         batch_size: int,
         unconditional: float,
         seed: int,
+        covered: Tensor | None = None,
     ) -> None:
         self.description = description
+        self._covered = covered
         self._latents, self._tokens, self._empty = latents, tokens, empty
         self._batch_size = batch_size
         self._unconditional = unconditional
@@ -139,14 +147,18 @@ class LatentBatches:
         return len(self._latents)
 
     def batch(self, step: int, share: Share) -> dict[str, Tensor]:
-        """`latents` float16 [B, C, h, w], `tokens` int64 [B, T]"""
+        """`latents` float16 [B, C, h, w], `tokens` int64 [B, T], `covered` bool [B, h, w]
+
+        The last only where it is known which cells show a thing.
+        """
         rows = self._epochs.take(step * self._batch_size, self._batch_size)
         rows = rows[share.of(self._batch_size)]
         # 1 keeps these seeds apart from the epochs' (seed, epoch).
         generator = torch.Generator().manual_seed(mix_seed(self._seed, step, share.index, 1))
         unsaid = torch.rand(len(rows), generator=generator) < self._unconditional  # [B]
         tokens = torch.where(unsaid[:, None], self._empty, self._tokens[rows])
-        return {"latents": self._latents[rows], "tokens": tokens}
+        batch = {"latents": self._latents[rows], "tokens": tokens}
+        return batch if self._covered is None else {**batch, "covered": self._covered[rows]}
 
 
 def _normalised(latents: Tensor, painter: Painter) -> Tensor:

@@ -1,0 +1,51 @@
+from __future__ import annotations
+
+import pytest
+import torch
+from diffusers import DDPMScheduler
+from diffusers.training_utils import compute_snr
+
+from models.diffusion.noising import Noising
+from models.diffusion.spec import NoiseSpec
+
+SPECS = [NoiseSpec(), NoiseSpec(schedule="scaled-linear", prediction="epsilon")]
+
+
+def their_scheduler(spec: NoiseSpec) -> DDPMScheduler:
+    if spec.schedule == "cosine":
+        return DDPMScheduler(beta_schedule="squaredcos_cap_v2")
+    return DDPMScheduler(
+        beta_schedule="scaled_linear", beta_start=spec.beta_start, beta_end=spec.beta_end
+    )
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_noised_latents_and_targets_are_those_of_diffusers(spec: NoiseSpec) -> None:
+    latents, noise = torch.randn(4, 2, 8, 8), torch.randn(4, 2, 8, 8)
+    times = torch.tensor([0.0, 300.0, 700.0, 998.0])
+    noised = Noising(spec).noise(latents, times, noise)
+    theirs = their_scheduler(spec)
+    expected = theirs.add_noise(latents, noise, times.long())
+    torch.testing.assert_close(noised.latents, expected, atol=1e-5, rtol=1e-5)
+    target = noise
+    if spec.prediction == "v":
+        target = theirs.get_velocity(latents, noise, times.long())
+    torch.testing.assert_close(noised.target, target, atol=1e-5, rtol=1e-5)
+    assert (noised.weights == 1).all()
+
+
+@pytest.mark.parametrize("spec", SPECS)
+def test_min_snr_is_that_of_diffusers_examples(spec: NoiseSpec) -> None:
+    latents, times = torch.randn(3, 2, 4, 4), torch.tensor([5.0, 400.0, 900.0])
+    weights = Noising(spec, min_snr=5.0).noise(latents, times).weights
+    snr = compute_snr(their_scheduler(spec), times.long())
+    capped = snr.clamp_max(5)
+    expected = capped / (snr + 1) if spec.prediction == "v" else capped / snr
+    torch.testing.assert_close(weights, expected, rtol=1e-3, atol=1e-6)
+
+
+def test_times_are_spread_over_the_whole_course() -> None:
+    torch.manual_seed(0)
+    times = Noising(NoiseSpec()).draw_times(torch.zeros(50, 1, 1, 1))
+    assert torch.equal((times.sort().values / 20).floor(), torch.arange(50.0))
+    assert torch.equal(times, times.floor()) and not torch.equal(times, times.sort().values)
