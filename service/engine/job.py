@@ -82,6 +82,7 @@ class Job:
     then_s: float = 0.0
     """What is to follow on other lanes takes at least so long."""
     inputs: Sample | None = None
+    came_at: float = 0.0
     ready_at: float = 0.0
     abandoned: bool = False
     lost_devices: int = 0

@@ -15,10 +15,14 @@ _sequence = itertools.count()
 class Lane:
     """Owned by its device: everything here is read and written under the device's lock.
 
-    Jobs wait in order of urgency: the earlier of the moment at which the job must start its next
-    step to meet its deadline, and the moment at which its patience ends. The second makes a job
-    age without being sorted anew, so that no priority starves another; a job of many steps ages
-    from its last step, so that it shares the device instead of holding it.
+    Jobs wait in order of the earlier of two moments: when the job must start its next step to meet
+    its deadline, and when the patience ends that it came with. The second makes a job age without
+    being sorted anew, so that no priority starves another; and those that came first are done
+    first, so that what was promised to them holds whoever comes later. Where a batch has room, all
+    of them share it.
+
+    How urgent the lane is beside others goes by its first job, which ages from its last step: a job
+    of many steps so shares the device with other lanes instead of holding it.
     """
 
     def __init__(
@@ -56,8 +60,9 @@ class Lane:
     def steps_pending(self) -> int:
         return sum(self._steps)
 
-    def admit(self, job: Job) -> None:
+    def admit(self, job: Job, now: float) -> None:
         """Count a job in, before it is pushed for the first time."""
+        job.came_at = now
         self._jobs[job.priority] += 1
         self._steps[job.priority] += job.steps_left
 
@@ -92,23 +97,24 @@ class Lane:
     def push(self, job: Job, now: float) -> None:
         job.state = State.QUEUED
         job.ready_at = now
-        latest_start = job.deadline - job.then_s - job.steps_left * self.cost.seconds(1)
-        urgency = min(latest_start, now + PATIENCE_S[job.priority])
-        heapq.heappush(self._heap, (urgency, next(_sequence), job))
+        turn = min(self._latest_start(job), job.came_at + PATIENCE_S[job.priority])
+        heapq.heappush(self._heap, (turn, next(_sequence), job))
         self.queued += 1
 
     def urgency(self) -> float | None:
-        """How urgent the most urgent job is; None when no job waits."""
-        while self._heap and self._heap[0][2].state is not State.QUEUED:
-            heapq.heappop(self._heap)
-        return self._heap[0][0] if self._heap else None
+        """How urgent the first job is beside those of other lanes; None when no job waits."""
+        if (job := self.head()) is None:
+            return None
+        return min(self._latest_start(job), job.ready_at + PATIENCE_S[job.priority])
 
     def head(self) -> Job | None:
-        """The most urgent job; None when no job waits."""
-        return None if self.urgency() is None else self._heap[0][2]
+        """The job whose turn it is; None when no job waits."""
+        while self._heap and self._heap[0][2].state is not State.QUEUED:
+            heapq.heappop(self._heap)
+        return self._heap[0][2] if self._heap else None
 
     def pop(self, now: float) -> Job | None:
-        """The most urgent job, now running; None when no job waits."""
+        """The job whose turn it is, now running; None when no job waits."""
         if self.head() is None:
             return None
         job = heapq.heappop(self._heap)[2]
@@ -136,3 +142,6 @@ class Lane:
         if len(self._heap) > 2 * self.queued + 64:  # what was forgotten must not hold memory
             self._heap = [entry for entry in self._heap if entry[2].state is State.QUEUED]
             heapq.heapify(self._heap)
+
+    def _latest_start(self, job: Job) -> float:
+        return job.deadline - job.then_s - job.steps_left * self.cost.seconds(1)

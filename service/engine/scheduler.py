@@ -130,7 +130,7 @@ class Scheduler:
             then_s = sum(stage.alone_s for stage in then)
             for job in jobs:
                 job.then_s = then_s
-                lane.admit(job)
+                lane.admit(job, now)
                 lane.push(job, now)
             self._observer.admitted(lane.name, len(jobs))
             self._work.notify(len(jobs))

@@ -21,7 +21,7 @@ def lane_of(*, step_s: float = 0.0) -> Lane:
 
 
 def push(lane: Lane, job: Job, now: float) -> Job:
-    lane.admit(job)
+    lane.admit(job, now)
     lane.push(job, now)
     return job
 
@@ -92,6 +92,26 @@ def test_a_job_that_is_pushed_again_ages_anew() -> None:
     assert steps.urgency() == pytest.approx(1.6)
     assert single.urgency() == pytest.approx(1.5)
     assert single.pop(0.6) is other
+
+
+def test_who_came_first_keeps_its_turn_from_step_to_step() -> None:
+    lane = lane_of()
+    early = push(lane, counting_job(steps=3), now=0.0)
+    late = push(lane, counting_job(steps=3), now=0.1)
+    for now in (0.2, 0.4):
+        assert lane.pop(now) is early
+        lane.running -= 1
+        lane.push(early, now + 0.1)
+
+    assert drain(lane) == [early, late]
+
+
+def test_a_deadline_that_is_near_goes_before_who_came_first() -> None:
+    lane = lane_of(step_s=0.1)
+    early = push(lane, counting_job(steps=3), now=0.0)
+    hurried = push(lane, counting_job(steps=3, deadline=0.9), now=0.1)
+
+    assert drain(lane) == [hurried, early]
 
 
 def test_the_time_in_the_queue_adds_up_over_steps() -> None:

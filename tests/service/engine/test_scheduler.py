@@ -174,6 +174,21 @@ def test_a_new_job_joins_at_the_next_step_of_those_under_way() -> None:
     assert late.timing.largest_batch == 2
 
 
+def test_where_a_batch_is_full_the_next_one_joins_as_one_is_done() -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_launch, measure=(1, 2), max_batch=2)
+    xs, steps = (10, 20, 30, 40), (2, 4, 3, 1)
+    for x, count in zip(xs, steps, strict=True):
+        rig.scheduler.submit(lane, [counting_job(x, steps=count)])
+        rig.clock.advance(0.001)
+    rig.work_off()
+
+    # Two until the first is done, then the third in its place, and so on.
+    after_two = [after(10, 1), after(20, 1)]
+    assert backend_of(lane).batches[:3] == [[10, 20], after_two, [after(20, 2), 30]]
+    assert [len(batch) for batch in backend_of(lane).batches] == [2] * 5
+
+
 def test_the_steps_of_a_batch_stay_together_beside_an_idle_worker() -> None:
     rig = Rig(workers=2)
     lane = rig.lane(seconds=one_launch, measure=(1, 8))
