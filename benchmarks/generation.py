@@ -224,7 +224,8 @@ def work_off(contender: Contender, due: Sequence[Arrival], load_: float, seconds
 
 async def _send(port: int, due: Sequence[Arrival]) -> tuple[list[float | None], float]:
     """Seconds from the due time to the answer, and from the first to the last of them all."""
-    limits = httpx.Limits(max_connections=None)
+    # A connection each: one that was kept may be closed at the moment at which it is used again.
+    limits = httpx.Limits(max_connections=None, max_keepalive_connections=0)
     async with httpx.AsyncClient(
         base_url=f"http://127.0.0.1:{port}", timeout=GIVE_UP_S, limits=limits
     ) as client:
@@ -233,7 +234,10 @@ async def _send(port: int, due: Sequence[Arrival]) -> tuple[list[float | None], 
         async def one(arrival: Arrival) -> float | None:
             at = started + arrival.at_s
             await asyncio.sleep(max(at - time.perf_counter(), 0))
-            answer = await _paint(client, arrival.wish)
+            try:
+                answer = await _paint(client, arrival.wish)
+            except httpx.HTTPError:
+                return None
             return time.perf_counter() - at if answer.status_code == 200 else None
 
         latencies = await asyncio.gather(*(one(arrival) for arrival in due))
