@@ -3,6 +3,7 @@
 from collections.abc import Sequence
 from typing import Any, NamedTuple, Protocol
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -102,8 +103,10 @@ class ArraySegments:
         return Segments(numbers.to(torch.int16), labels[:, 1:])  # without VOID's place
 
     def truth(self, index: int) -> SegmentTruth:
-        instances = torch.as_tensor(self._instances[index]).long()
-        classes = torch.as_tensor(self._classes[index]).long()
+        instances, classes = (
+            torch.from_numpy(np.array(each[index], dtype=np.int64))
+            for each in (self._instances, self._classes)
+        )
         places, numbers = torch.unique(self._combine(instances, classes), return_inverse=True)
         labels = torch.zeros_like(places).scatter_(0, numbers.flatten(), classes.flatten())
         crowd = torch.zeros(len(labels), dtype=torch.bool)
