@@ -123,9 +123,10 @@ def convert_segmenter(
 
     CheckpointError where the weights are not of that layout, or do not know as many classes.
     """
-    if any(side < 32 or side % 32 for side in size):
-        raise CheckpointError(f"the sides must divide by 32: {size[0]}x{size[1]}")
+    _check_size(size, 32)
     spec, ours = read_hf_mask2former(weights, classes, size)
+    # timm shifts windows before it pads, and this library after: they agree where none is padded.
+    _check_size(size, 32 * spec.backbone.kwargs.get("window_size", 1))
     network = Segmenter(spec)
     check_fit(network.state_dict(), ours, layout=LAYOUT)
     network.load_state_dict(ours)
@@ -168,6 +169,11 @@ def read_hf_mask2former(
         queries=queries.shape[0],
     )
     return spec, ours
+
+
+def _check_size(size: tuple[int, int], multiple: int) -> None:
+    if any(side < multiple or side % multiple for side in size):
+        raise CheckpointError(f"the sides must divide by {multiple}: {size[0]}x{size[1]}")
 
 
 def _count_from_one(weights: Weights) -> Weights:

@@ -109,7 +109,7 @@ def import_(
             "or 'coco-panoptic'.",
         ),
     ] = "coco-panoptic",
-    size: Size = "512x512",
+    size: Size = "672x672",
     version: Version = None,
     repository: Repository = BUNDLES,
     precision: HalfOrFull = "fp32",
@@ -150,7 +150,7 @@ def import_(
         network, spec = convert_segmenter(
             read_weights(source),
             read_segment_classes(labels),
-            size=read_size(size or "512x512"),
+            size=read_size(size or "672x672"),
         )
         metadata = {"provenance": {"source": origin_of(source, layout)}}
         if checkpoint is not None:
