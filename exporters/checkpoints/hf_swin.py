@@ -69,7 +69,7 @@ def join_swin(weights: Weights, prefix: str) -> Weights:
 
 def describe_swin(weights: Weights, prefix: str, *, layout: str) -> BackboneSpec:
     """The figures of the Swin whose tensors, by timm's names, begin with `prefix`."""
-    depths = []
+    depths: list[int] = []
     while count := _blocks(weights, f"{prefix}layers_{len(depths)}.blocks."):
         depths.append(count)
     tables = [
