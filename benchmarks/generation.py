@@ -50,6 +50,8 @@ PROMPTS = (
     "three purple balls",
     "a cyan torus and an orange pyramid",
 )
+MOST_PROMPTS = 240
+"""In one run: no more than a queue holds, however fast the model."""
 NO_DEADLINE_MS = 3_600_000
 SATURATING = 8
 """Prompts under way all the time beside /classify."""
@@ -115,10 +117,12 @@ def measure(
     repositories = [alone(bundle, scratch) for bundle in (painter, seer)]
     shifts = []
     for load_ in pace.loads:
-        due = arrivals(load_ * capacity, pace.shift_s, seed=round(load_ * 100))
+        rate = load_ * capacity
+        seconds = min(pace.shift_s, MOST_PROMPTS / rate)
+        due = arrivals(rate, seconds, seed=round(load_ * 100))
         for start in (stepwise, requestwise, one_by_one):
             with start(painter, repositories[0], workers, scratch) as contender:
-                shifts.append(work_off(contender, due, load_, pace.shift_s))
+                shifts.append(work_off(contender, due, load_, seconds))
                 tell_shift(shifts[-1])
     beside = tuple(classify_beside(repositories, painter, scratch, pace.beside_s))
     return GenerationResults(
