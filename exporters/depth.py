@@ -20,16 +20,15 @@ from exporters.export import (
     Exported,
     ExportOptions,
     GraphSource,
-    Made,
     Output,
     check_options,
     describe,
     make_graph,
+    measure,
     scratch,
 )
 from exporters.figures import (
     Measured,
-    measure_graphs,
     measured_quality,
     parity_quality,
     trained_quality,
@@ -120,29 +119,22 @@ def export_depth(
             Output("depth", tolerance=FP32_TOLERANCE * scale.farthest),
         ),
     )
+    measured = Measured()
     with scratch() as folder:
         made = make_graph(source, Path(folder, f"{ROLE}.onnx"), options)
-        measured = _measure(made, spec, scale, options)
+        if (unseen := options.evaluation) is not None:
+            measured = measure(
+                made, options, lambda graph: measure_depth(graph, spec, unseen, scale.factor)
+            )
     parity = made.proven.parity
     quality = [*trained_quality(metadata, kept=is_told), *parity_quality(parity, "disparity")]
-    if options.evaluation is not None:
-        data = options.evaluation.description
-        quality += measured_quality(measured, data, twins=lambda name: "abs_rel" in name)
+    if unseen is not None:
+        quality += measured_quality(
+            measured, unseen.description, twins=lambda name: "abs_rel" in name
+        )
     described = _describe(spec, scale, metadata, options, quality)
     written = build_bundle(repository, described, {ROLE: made.part})
     return Exported(written, {ROLE: parity}, measured)
-
-
-def _measure(made: Made, spec: DepthSpec, scale: Scale, options: DepthOptions) -> Measured:
-    unseen = options.evaluation
-    if unseen is None:
-        return Measured()
-    return measure_graphs(
-        lambda graph: measure_depth(graph, spec, unseen, scale.factor),
-        shipped=made.graph,
-        original=made.proven.graph,
-        precision=options.precision,
-    )
 
 
 def _describe(

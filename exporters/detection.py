@@ -19,14 +19,14 @@ from exporters.export import (
     Exported,
     ExportOptions,
     GraphSource,
-    Made,
     Output,
     check_options,
     describe,
     make_graph,
+    measure,
     scratch,
 )
-from exporters.figures import Measured, measure_graphs, measured_quality, trained_quality
+from exporters.figures import Measured, measured_quality, trained_quality
 from exporters.images import Pixels
 from exporters.parity import FP32_TOLERANCE
 from models.detection import DetectorSpec
@@ -82,13 +82,14 @@ def export_detector(
             Output.whole("count"),
         ),
     )
+    measured = Measured()
     with scratch() as folder:
         made = make_graph(source, Path(folder, f"{ROLE}.onnx"), options)
-        measured = _measure(made, spec, options)
+        if (unseen := options.evaluation) is not None:
+            measured = measure(made, options, lambda graph: measure_detections(graph, spec, unseen))
     quality = trained_quality(metadata)
-    if options.evaluation is not None:
-        data = options.evaluation.description
-        quality += measured_quality(measured, data, twins=lambda name: name == "AP")
+    if unseen is not None:
+        quality += measured_quality(measured, unseen.description, twins=lambda name: name == "AP")
     described = _describe(spec, metadata, options, quality)
     written = build_bundle(repository, described, {ROLE: made.part})
     return ExportedDetector(written, {ROLE: made.proven.parity}, measured, golden.detections)
@@ -98,19 +99,6 @@ def _scenes(spec: DetectorSpec, options: DetectorOptions) -> Pixels | None:
     if options.scenes is not None or options.evaluation is None:
         return options.scenes
     return options.evaluation.pixels(spec, 0, SCENES)
-
-
-def _measure(made: Made, spec: DetectorSpec, options: DetectorOptions) -> Measured:
-    """COCO's figures."""
-    unseen = options.evaluation
-    if unseen is None:
-        return Measured()
-    return measure_graphs(
-        lambda graph: measure_detections(graph, spec, unseen),
-        shipped=made.graph,
-        original=made.proven.graph,
-        precision=options.precision,
-    )
 
 
 def _describe(

@@ -1,14 +1,14 @@
 """How any family becomes a bundle: its graphs are traced, proven, lowered and measured.
 
 A family says what is its own (see `GraphSource`) and calls, in this order, `check_options`,
-`make_graph` for each of its graphs, `measure_graphs`, `describe` and `build_bundle`.
+`make_graph` for each of its graphs, `measure` or `measure_graphs`, `describe` and `build_bundle`.
 """
 
 from __future__ import annotations
 
 import math
 import tempfile
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, Final
@@ -20,7 +20,7 @@ from exporters.bundle import BundleSpec, Part, Written, check_target
 from exporters.card import Card
 from exporters.drift import golden_tolerance
 from exporters.errors import ExportError, ParityError
-from exporters.figures import Measured
+from exporters.figures import Measured, measure_graphs
 from exporters.graph import drop_output, export_graph, load_graph, save_graph
 from exporters.parity import (
     FP32_TOLERANCE,
@@ -149,6 +149,15 @@ def make_graph(source: GraphSource, path: Path, options: ExportOptions) -> Made:
     model = load_graph(proven.graph)
     save_graph(model if options.precision == "fp32" else store_half(model), path)
     return ship(proven, path, options)
+
+
+def measure(
+    made: Made, options: ExportOptions, figures: Callable[[Path], Mapping[str, float]]
+) -> Measured:
+    """The figures of a bundle's one graph; see `measure_graphs` for those of several."""
+    return measure_graphs(
+        figures, shipped=made.graph, original=made.proven.graph, precision=options.precision
+    )
 
 
 def prove(source: GraphSource, path: Path) -> Proven:

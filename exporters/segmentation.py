@@ -12,20 +12,18 @@ from torch import nn
 from exporters.bundle import BundleSpec, build_bundle
 from exporters.card import IMAGE_REQUEST, Card, listed_labels, usage
 from exporters.export import (
-    EXACT,
     Exported,
     ExportOptions,
     GraphSource,
-    Made,
     Output,
     check_options,
     describe,
     make_graph,
+    measure,
     scratch,
 )
-from exporters.figures import Measured, measure_graphs, measured_quality, trained_quality
+from exporters.figures import Measured, measured_quality, trained_quality
 from exporters.images import Pixels
-from exporters.parity import FP32_TOLERANCE
 from exporters.segmentation_accuracy import measure_segments
 from exporters.segmentation_data import SCENES, UnseenSegments
 from exporters.segmentation_golden import BOX_SHARE, MAP_SHARE, choose_golden
@@ -37,8 +35,12 @@ from service.bundle import Fit, Label, Quality
 TASK: Final = "segment"
 ROLE: Final = "segment"
 MAP_STRIDE: Final = 4
-MAP_TOLERANCE: Final = 1e-6
-"""Of the float32 graph: not one cell in a million."""
+MAP_TOLERANCE: Final = 1e-3
+"""Of the float32 graph: where two queries, or two sums of almost nothing, are equal but for the
+last digit, a cell may go either way. One of a thousand may; of a trained network's ids none does.
+"""
+SCORE_TOLERANCE: Final = 1e-3
+"""Of the float32 graph: where a query may look, at its mask's border, hangs by a digit as well."""
 
 
 @dataclass(frozen=True)
@@ -75,7 +77,7 @@ def export_segmenter(
     """Write a bundle of `network`, which takes uint8 [B, H, W, 3] and answers one `Answer`.
 
     ParityError where the float32 graph finds another segment than PyTorch on the golden inputs, or
-    gives a cell to another one.
+    gives more than one cell in a thousand to another one.
     """
     check_options(options, repository, what="a segmenter")
     graph = SegmentationGraph(network, spec, options.map_stride).eval()
@@ -88,19 +90,24 @@ def export_segmenter(
             Output("ids", tolerance=MAP_TOLERANCE, golden=MAP_SHARE, by_share=True),
             Output("semantic", tolerance=MAP_TOLERANCE, golden=MAP_SHARE, by_share=True),
             Output.whole("labels"),
-            Output("scores"),
-            Output("areas", tolerance=EXACT, golden=MAP_SHARE * cells),
-            Output("boxes", tolerance=FP32_TOLERANCE * side_px, golden=BOX_SHARE * side_px),
+            Output("scores", tolerance=SCORE_TOLERANCE),
+            Output("areas", tolerance=MAP_TOLERANCE * cells, golden=MAP_SHARE * cells),
+            Output("boxes", tolerance=float(options.map_stride), golden=BOX_SHARE * side_px),
             Output.whole("count"),
         ),
     )
+    measured = Measured()
     with scratch() as folder:
         made = make_graph(source, Path(folder, f"{ROLE}.onnx"), options)
-        measured = _measure(made, spec, options)
+        if (unseen := options.evaluation) is not None:
+            measured = measure(
+                made,
+                options,
+                lambda graph: measure_segments(graph, spec, unseen, options.shown),
+            )
     quality = trained_quality(metadata)
-    if options.evaluation is not None:
-        data = options.evaluation.description
-        quality += measured_quality(measured, data, twins=lambda name: name == "PQ")
+    if unseen is not None:
+        quality += measured_quality(measured, unseen.description, twins=lambda name: name == "PQ")
     described = _describe(spec, metadata, options, quality)
     written = build_bundle(repository, described, {ROLE: made.part})
     return ExportedSegmenter(written, {ROLE: made.proven.parity}, measured, golden.segments)
@@ -110,18 +117,6 @@ def _scenes(spec: SegmenterSpec, options: SegmenterOptions) -> Pixels | None:
     if options.scenes is not None or options.evaluation is None:
         return options.scenes
     return options.evaluation.pixels(spec, 0, SCENES)
-
-
-def _measure(made: Made, spec: SegmenterSpec, options: SegmenterOptions) -> Measured:
-    unseen = options.evaluation
-    if unseen is None:
-        return Measured()
-    return measure_graphs(
-        lambda graph: measure_segments(graph, spec, unseen, options.shown),
-        shipped=made.graph,
-        original=made.proven.graph,
-        precision=options.precision,
-    )
 
 
 def _describe(
