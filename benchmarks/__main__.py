@@ -64,10 +64,19 @@ def main(
     litserve_python: Annotated[
         Path, typer.Option(help="An interpreter that has LitServe; it is compared if it has")
     ] = Path(sys.executable),
+    rounds: Annotated[
+        int | None, typer.Option(min=1, help="Of closed loops; figures are their medians")
+    ] = None,
+    load: Annotated[
+        list[float] | None, typer.Option(help="Of the open loop, as multiples of the capacity")
+    ] = None,
     gate: Annotated[bool, typer.Option(help="Exit with 1 if a promise is not met")] = False,
 ) -> None:
     """Measure the server beside the machine's ceiling and the server that people write first."""
     pace = QUICK if quick else FULL
+    pace = dataclasses.replace(
+        pace, rounds=rounds or pace.rounds, loads=tuple(load) if load else pace.loads
+    )
     out = out or (QUICK_RESULTS if quick else RESULTS)
     began = time.perf_counter()
     with tempfile.TemporaryDirectory(prefix="panoptes-benchmark-") as made:
