@@ -19,7 +19,7 @@ from models.clip.recipe import ClipRecipe, TokenizerSpec
 from models.clip.tokenizing import of_length, shipped_tokenizer, special_ids, train_tokenizer
 from models.data.captioned import CaptionedImages, distinct
 from models.data.labelled import LabelledImages
-from models.training.checkpoint import CheckpointError, read_checkpoint
+from models.training.starting import start_from
 from models.training.task import Goal, Place
 
 #: Among how many captions that differ retrieval is measured.
@@ -46,7 +46,7 @@ class ClipTask:
         torch.manual_seed(recipe.training.seed)
         self.network = ClipNetwork(spec)
         if recipe.start_from is not None:
-            _start_from(self.network, recipe.start_from)
+            start_from(self.network, recipe.start_from, whole=True)
         self.data = CaptionBatches(
             train,
             self.tokenizer,
@@ -155,11 +155,3 @@ def measure_names(
     names = embed_names(network, tokenizer, images.names, templates, device)
     seen = embed_images(network, images, torch.arange(len(images)), device)
     return zero_shot_hits(seen, names, images.labels)
-
-
-def _start_from(network: ClipNetwork, checkpoint: str) -> None:
-    weights, _ = read_checkpoint(Path(checkpoint).expanduser())
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint} is of another make: {error}") from error

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from models.depth.losses import MonodepthLoss
 from models.depth.network import DepthNetwork
 from models.depth.recipe import DepthRecipe
 from models.depth.spec import DepthSpec
-from models.training.checkpoint import CheckpointError, read_checkpoint
+from models.training.starting import start_from
 from models.training.task import Goal, Place
 
 
@@ -32,7 +31,7 @@ class DepthTask:
         self.recipe = recipe
         self.network = DepthNetwork(spec)
         if recipe.start_from is not None:
-            _start_from(self.network, recipe.start_from)
+            start_from(self.network, recipe.start_from, whole=True)
         self.data = StereoBatches(
             train,
             size=recipe.train_size or spec.input_size,
@@ -73,14 +72,6 @@ class DepthTask:
         cameras = self._validation.cameras(torch.arange(len(self._validation)))
         known = not bool((cameras.focal_widths * cameras.baseline_m).isnan().any())
         return "abs_rel" if known else "scaled_abs_rel"
-
-
-def _start_from(network: DepthNetwork, checkpoint: str) -> None:
-    weights, _ = read_checkpoint(Path(checkpoint).expanduser())
-    try:
-        network.load_state_dict(weights)
-    except RuntimeError as error:
-        raise CheckpointError(f"{checkpoint} is of another make: {error}") from error
 
 
 def with_camera_of(spec: DepthSpec, pairs: StereoPairs) -> DepthSpec:

@@ -15,7 +15,7 @@ from models.detection.detector import Targets
 from models.detection.families import build_detector, find_family
 from models.detection.measures import average_precision
 from models.detection.recipe import DetectorRecipe
-from models.detection.starting import start_from
+from models.training.starting import start_from
 from models.training.task import Goal, Place
 
 

@@ -1,6 +1,5 @@
 """The autoencoder as the trainer sees it."""
 
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -13,7 +12,7 @@ from models.diffusion.data import CaptionedPictures, PictureCrops, open_pictures
 from models.diffusion.discriminator import PatchDiscriminator, adversarial_losses
 from models.diffusion.perceptual import PerceptualDistance
 from models.diffusion.spec import AutoencoderSpec
-from models.training.checkpoint import CheckpointError, read_checkpoint
+from models.training.starting import start_from
 from models.training.task import Goal, Place
 
 # Legend: B batch, S side of a picture in pixels.
@@ -53,7 +52,7 @@ class AutoencoderTask:
         width = loss.discriminator_width if loss.adversarial else 0
         self.network = LearningAutoencoder(recipe.network, width)
         if recipe.start_from is not None:
-            _start_from(self.network, recipe.start_from)
+            start_from(self.network, recipe.start_from)
         self.data = PictureCrops(
             train,
             crop_px=recipe.crop_px,
@@ -113,12 +112,3 @@ def signal_to_noise(image: Tensor, truth: Tensor) -> Tensor:
     """Peak signal-to-noise ratio in dB of each image, both uint8 [B, ...] -> [B]."""
     error = (image.double() - truth.double()).square().flatten(1).mean(1)
     return 10 * torch.log10(255**2 / error.clamp_min(1e-3))
-
-
-def _start_from(network: LearningAutoencoder, checkpoint: str) -> None:
-    weights, _ = read_checkpoint(Path(checkpoint).expanduser())
-    own = network.state_dict()
-    fitting = {k: v for k, v in weights.items() if k in own and v.shape == own[k].shape}
-    if not fitting:
-        raise CheckpointError(f"{checkpoint} is of another make")
-    network.load_state_dict(fitting, strict=False)

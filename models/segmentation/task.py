@@ -2,7 +2,6 @@
 
 import math
 from collections.abc import Mapping
-from pathlib import Path
 from typing import Any
 
 import torch
@@ -16,7 +15,7 @@ from models.segmentation.measures import PanopticQuality
 from models.segmentation.network import Segmenter
 from models.segmentation.recipe import SegmenterRecipe
 from models.segmentation.segmenting import segment_all
-from models.training.checkpoint import CheckpointError, read_checkpoint
+from models.training.starting import start_from
 from models.training.task import Goal, Place
 
 
@@ -68,13 +67,3 @@ class SegmentationTask:
 
     def is_kept(self, name: str) -> bool:
         return True
-
-
-def start_from(network: nn.Module, checkpoint: str) -> None:
-    """Take every tensor of the same name and shape, be it only a backbone's."""
-    weights, _ = read_checkpoint(Path(checkpoint).expanduser())
-    own = network.state_dict()
-    fitting = {n: w for n, w in weights.items() if n in own and w.shape == own[n].shape}
-    if not fitting:
-        raise CheckpointError(f"{checkpoint} is of another make: none of its tensors fit")
-    network.load_state_dict(fitting, strict=False)
