@@ -13,7 +13,9 @@ from typing import Any
 
 ROOT = Path(__file__).parents[2]
 BASE_SCRIPT = Path(__file__).with_name("base.sh")
-BASE = "docker.io/library/python:3.11-slim-bookworm"
+OFFICIAL = "python:3.11-slim-bookworm"
+BASE = f"localhost/{OFFICIAL}"
+"""Our stand-in for it."""
 FOLDER = Path("/var/tmp/panoptes-containers")
 """Images stay here from one run to the next: what has not changed is not built again."""
 CA = Path("/etc/ssl/certs/ca-certificates.crt")

@@ -166,7 +166,7 @@ print(json.dumps([len(sources), missing]))
 
 def test_stopped_under_load_it_loses_nothing(engine: Engine) -> None:
     statuses: list[int] = []
-    with running(engine, PANOPTES_DRAIN_NOTICE_S="1") as (container, client):
+    with running(engine, PANOPTES_DRAIN_NOTICE_S="5") as (container, client):
         task = client.get("/models").json()["models"][0]["task"]
 
         def ask() -> None:

@@ -19,7 +19,7 @@ from packaging.utils import canonicalize_name
 from packaging.version import Version
 
 from service.settings import Settings
-from tests.docker.engine import BASE, ROOT
+from tests.docker.engine import OFFICIAL, ROOT
 
 DOCKER = ROOT / "docker"
 LOCKS = {
@@ -157,8 +157,8 @@ def test_grafana_finds_prometheus_and_the_dashboard(compose: dict[str, Any]) -> 
 
 def test_the_base_has_the_python_that_was_locked_for() -> None:
     text = (DOCKER / "Dockerfile").read_text()
-    assert f"ARG BASE={BASE}\n" in text
-    assert ":3.11-" in BASE
+    assert f"ARG BASE={OFFICIAL}\n" in text
+    assert ":3.11-" in OFFICIAL
     assert "--python-version 3.11" in (DOCKER / "lock.sh").read_text()
 
 
