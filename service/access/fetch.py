@@ -117,6 +117,7 @@ class Fetcher:
     def _read(
         self, connection: http.client.HTTPConnection, parts: SplitResult, ends: float
     ) -> bytes:
+        wire = connection.sock  # the connection lets go of it where the answer ends with it
         path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
         connection.request("GET", path, headers={"Accept": "image/*", "User-Agent": "panoptes"})
         answer = connection.getresponse()
@@ -129,8 +130,7 @@ class Fetcher:
             data += chunk
             if len(data) > self._max_bytes:
                 raise ImageTooLargeError(f"the image has more than {self._max_bytes} bytes")
-            if connection.sock is not None:  # given up after the last byte of a closing answer
-                connection.sock.settimeout(_left_s(ends))
+            wire.settimeout(_left_s(ends))
         return bytes(data)
 
 
