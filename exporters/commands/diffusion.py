@@ -64,7 +64,9 @@ def export(
 
     from exporters.diffusion import PainterOptions, export_painter
     from exporters.diffusion_painting import UnseenPrompts, read_unseen_pictures, some_pixels
+    from exporters.unseen import recipe_data
     from models.diffusion import load_painter
+    from models.diffusion.autoencoder_recipe import PictureData
     from models.diffusion.looking import Onlooker
 
     console = Console()
@@ -73,7 +75,7 @@ def export(
         unseen = read_unseen_pictures(metadata, progress=console.is_terminal)
         evaluation = None
         if evaluate and detector is not None and classifier is not None:
-            onlooker = Onlooker.from_checkpoints(detector, classifier)
+            onlooker = Onlooker.of(detector, classifier, recipe_data(PictureData, metadata))
             evaluation = UnseenPrompts(unseen, min(evaluate, len(unseen)), onlooker)
         options = PainterOptions(
             name=name,

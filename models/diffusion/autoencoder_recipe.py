@@ -8,13 +8,17 @@ from models.training.recipe import TrainingSpec
 
 @dataclass(frozen=True)
 class WorldPictures:
-    """Captioned pictures of the tabletop world, rendered once and kept on disk."""
+    """Captioned pictures of the tabletop world, rendered once and kept on disk.
+
+    In a `still_life` things stand near, and so large.
+    """
 
     train: int = 24_576
     val: int = 512
     test: int = 2_048
     size_px: int = 128
     objects: int = 3
+    still_life: bool = False
     supersample: int = 2
     seed: int = 0
     root: str | None = None

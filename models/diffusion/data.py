@@ -56,7 +56,7 @@ class WorldCaptions:
         count = {"train": spec.train, "val": spec.val, "test": spec.test}[split]
         world = open_world(
             WorldSpec(
-                SceneSpec(max_objects=spec.objects),
+                SceneSpec(max_objects=spec.objects, still_life=spec.still_life),
                 count,
                 size_px=spec.size_px,
                 split=split,

@@ -83,8 +83,9 @@ def evaluate_painter(
     """
     painter, _, tokenizer, metadata = load_painter(checkpoint)
     painter = painter.to(device)
-    onlooker = Onlooker.from_checkpoints(detector, classifier)
-    unseen = open_pictures(from_plain(PictureData, metadata["recipe"]["data"], "data"), "test")
+    data = from_plain(PictureData, metadata["recipe"]["data"], "data")
+    onlooker = Onlooker.of(detector, classifier, data)
+    unseen = open_pictures(data, "test")
 
     def paint_prompts(texts: Sequence[str], seeds: Sequence[int]) -> Tensor:
         return paint(

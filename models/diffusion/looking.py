@@ -15,6 +15,7 @@ from models.data.world.names import COLOURS, OBJECT_NAMES, SHAPES, object_name
 from models.detection.checkpoint import load_detector
 from models.detection.postprocess import Detections, postprocess
 from models.detection.spec import DetectorSpec
+from models.diffusion.autoencoder_recipe import PictureData
 
 # Legend: B pictures, S their side in pixels, D things found in one.
 
@@ -23,6 +24,11 @@ THRESHOLD = 0.3
 
 #: A place is one thing, of the surest shape: boxes that overlap by more than this are one.
 _SAME_PLACE_IOU = 0.6
+
+#: How much of the detector's view a still life fills, in a grey frame: its things are then of the
+#: sizes that the detector was taught with.
+_STILL_LIFE_SHARE = 0.65
+_GREY = 114.0
 
 #: The side of what the classifier sees, in lengths of the box's longer side.
 _SURROUNDINGS = 1.5
@@ -46,30 +52,42 @@ class Verdict:
 
 
 class Onlooker:
-    """The tabletop's detector finds things and their shapes, its classifier says their colours."""
+    """The tabletop's detector finds things and their shapes, its classifier says their colours.
+
+    A picture fills `share` of what the detector sees, side by side; around it is grey.
+    """
 
     def __init__(
-        self, detector: nn.Module, spec: DetectorSpec, classifier: Classifier, *, threshold: float
+        self,
+        detector: nn.Module,
+        spec: DetectorSpec,
+        classifier: Classifier,
+        *,
+        threshold: float,
+        share: float = 1.0,
     ) -> None:
         if spec.labels != SHAPES or classifier.spec.labels != OBJECT_NAMES:
             raise ValueError("these are not a detector and a classifier of the tabletop world")
         self._detector, self._spec, self._classifier = detector, spec, classifier
         self._threshold = threshold
+        self._margin = (1 / share - 1) / 2  # on each side, in sides of a picture
 
     @classmethod
-    def from_checkpoints(
-        cls, detector: Path, classifier: Path, *, threshold: float = THRESHOLD
-    ) -> "Onlooker":
+    def of(cls, detector: Path, classifier: Path, data: PictureData) -> "Onlooker":
+        """From two checkpoints, for pictures like these."""
         finder, spec, _ = load_detector(detector)
         namer, _, _ = load_classifier(classifier)
-        return cls(finder, spec, namer, threshold=threshold)
+        near = data.world is not None and data.world.still_life
+        share = _STILL_LIFE_SHARE if near else 1.0
+        return cls(finder, spec, namer, threshold=THRESHOLD, share=share)
 
     @torch.inference_mode()
     def see(self, pictures: Tensor) -> list[Counter[str]]:
         """Object name -> how many, for each of uint8 [B, S, S, 3]."""
         seen = []
         for part in torch.split(pictures, _BATCH):
-            planes = part.permute(0, 3, 1, 2).float()
+            margins = [round(self._margin * part.shape[1])] * 4
+            planes = F.pad(part.permute(0, 3, 1, 2).float(), margins, value=_GREY)
             answers = self._detector(_whole(_scaled(planes, self._spec.input_size)))
             found = postprocess(answers, self._spec, score_threshold=self._threshold)
             seen += [self._name(plane, each) for plane, each in zip(planes, found, strict=True)]

@@ -18,17 +18,21 @@ class SceneSpec:
     """How many objects a scene holds and how near the camera stands.
 
     A close-up shows exactly one object, whole and large, which is what a classifier is taught with.
+    A still life shows a few from nearby, which is what a painter is taught with.
     """
 
     min_objects: int = 1
     max_objects: int = 6
     close_up: bool = False
+    still_life: bool = False
 
     def __post_init__(self) -> None:
         if not 1 <= self.min_objects <= self.max_objects <= 16:
             raise ValueError(f"need 1 <= min <= max <= 16 objects, got {self}")
         if self.close_up and self.max_objects != 1:
             raise ValueError(f"a close-up shows one object, not {self.max_objects}")
+        if self.still_life and (self.close_up or self.max_objects > 4):
+            raise ValueError(f"a still life shows 1 to 4 objects and is no close-up, got {self}")
 
 
 CLOSE_UP = SceneSpec(min_objects=1, max_objects=1, close_up=True)
@@ -81,6 +85,9 @@ class WorldSpec:
         """
         described = asdict(self) | {"version": WORLD_VERSION, "truths": sorted(self.truths)}
         del described["count"]
+        if not self.scene.still_life:
+            del described["scene"]["still_life"]  # Worlds kept from before it was said stay valid.
         digest = hashlib.sha256(json.dumps(described, sort_keys=True).encode()).hexdigest()[:12]
-        kind = "closeup" if self.scene.close_up else f"tabletop{self.scene.max_objects}"
+        kind = "stilllife" if self.scene.still_life else "tabletop"
+        kind = "closeup" if self.scene.close_up else f"{kind}{self.scene.max_objects}"
         return f"{kind}-{self.size_px}px-{self.split}-{self.seed}-{digest}"

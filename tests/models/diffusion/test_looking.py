@@ -42,10 +42,10 @@ class NamesByColour(Classifier):
         return logits.flatten(1)
 
 
-def onlooker() -> Onlooker:
+def onlooker(share: float = 1.0) -> Onlooker:
     kwargs = {"channels": [4, 8, 8, 16], "stem_width": 4}
     namer = NamesByColour(ClassifierSpec("resnet10t", OBJECT_NAMES, (64, 64), kwargs)).eval()
-    return Onlooker(SeesSquares(), SPEC, namer, threshold=0.3)
+    return Onlooker(SeesSquares(), SPEC, namer, threshold=0.3, share=share)
 
 
 def test_things_are_seen_once_and_in_their_colours() -> None:
@@ -54,6 +54,15 @@ def test_things_are_seen_once_and_in_their_colours() -> None:
     picture[0, 80:120, 80:120, 2] = 255
     assert onlooker().see(picture) == [Counter({"red ball": 1, "blue cone": 1})]
     assert onlooker().features(picture).shape[0] == 1
+
+
+def test_a_frame_makes_a_picture_smaller() -> None:
+    picture = torch.zeros(1, SIDE, SIDE, 3, dtype=torch.uint8)
+    picture[..., 2] = 255
+    # In a frame these pixels lie in the middle of the ball's box, else before it.
+    picture[0, 2:10, 2:10] = torch.tensor([255, 0, 0], dtype=torch.uint8)
+    assert onlooker().see(picture) == [Counter({"blue ball": 1, "blue cone": 1})]
+    assert onlooker(share=0.8).see(picture) == [Counter({"red ball": 1, "blue cone": 1})]
 
 
 def test_another_worlds_networks_are_refused() -> None:

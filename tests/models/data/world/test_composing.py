@@ -72,6 +72,24 @@ def test_cubes_never_stand_face_on() -> None:
     assert float(degrees.min()) > 21.9 and float(degrees.max()) < 68.1
 
 
+def test_the_things_of_a_still_life_are_near_and_close_together() -> None:
+    numbers = torch.arange(500)
+    far, near = (
+        compose_scenes(SceneSpec(max_objects=3, still_life=still), seed=0, indices=numbers)
+        for still in (False, True)
+    )
+    distances = [
+        (scenes.position - scenes.camera.eye[:, :, None]).norm(dim=0)[scenes.present].mean()
+        for scenes in (far, near)
+    ]
+    assert distances[1] < 0.75 * distances[0]
+    x, _, z = near.position
+    assert float(torch.hypot(x, z)[near.present].max()) < 1.6
+    pairs = near.present[:, 0] & near.present[:, 1]
+    apart = torch.hypot(x[:, 0] - x[:, 1], z[:, 0] - z[:, 1])[pairs]
+    assert float(apart.min()) > 0.5
+
+
 def test_splits_and_seeds_share_no_scene() -> None:
     seeds = {
         WorldSpec(CLOSE_UP, 1, split=split, seed=seed).scene_seed
@@ -95,3 +113,5 @@ def test_an_impossible_spec_is_refused(bad: dict[str, int]) -> None:
 def test_a_close_up_of_two_objects_is_refused() -> None:
     with pytest.raises(ValueError, match="close-up"):
         SceneSpec(max_objects=2, close_up=True)
+    with pytest.raises(ValueError, match="still life"):
+        SceneSpec(max_objects=5, still_life=True)
