@@ -19,7 +19,8 @@ from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.access import guard_of
 from service.bundle import open_repository
-from service.engine.device import Device
+from service.engine.backends.choose import check_compute
+from service.engine.device import Device, device_of
 from service.errors import PanoptesError
 from service.generation import TASK as GENERATE
 from service.protocols.embedding import ClassifyEndpoint, add_embed, add_rank
@@ -124,7 +125,8 @@ def _serving(settings: Settings) -> Serving:
     if settings.otlp_endpoint:
         tracer = OtlpTracer(settings.otlp_endpoint, version=VERSION)
     metrics = Metrics(lambda: _gauges(device))
-    device = Device("cpu", workers=settings.workers, observer=metrics)
+    check_compute(settings.compute)
+    device = device_of(settings.compute, cores=settings.workers, observer=metrics)
     registry = Registry(
         [open_repository(where, settings.cache_dir) for where in settings.repositories],
         device,

@@ -10,6 +10,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.access.keys import KeySpec
+from service.engine.compute import Compute, Kind
 
 STARTER_PACK = Path(__file__).parent / "starter"
 
@@ -52,6 +53,18 @@ class Settings(BaseSettings):
     """Whether POST /models/… may load and unload. SIGHUP rescans the repositories either way."""
 
     # How it computes
+    device: Kind = "cpu"
+    """Without the GPU that it names the server does not start, unless `allow_cpu` is set."""
+    gpus: tuple[int, ...] = Field(default=(0,), min_length=1)
+    """Every model is loaded on each of them, and all serve one queue."""
+    gpu_slots: int = Field(default=2, ge=1, le=8)
+    """Batches that a GPU has at a time: one runs, the others are decoded and copied meanwhile."""
+    gpu_memory_bytes: int | None = Field(default=None, ge=1 << 20)
+    """The most that ONNX Runtime may take for one graph on one GPU."""
+    cuda_graphs: bool = True
+    """Replay the launches of a batch instead of making them, where a graph allows it."""
+    allow_cpu: bool = False
+    """Serve from the processor where the GPU cannot be had."""
     workers: int = Field(default_factory=_usable_cores, ge=1)
     queue_capacity: int = Field(default=256, ge=1)
     """Samples that may wait for one model before requests are refused with 429."""
@@ -99,3 +112,14 @@ class Settings(BaseSettings):
     log_requests: Literal["all", "failed", "none"] = "failed"
     otlp_endpoint: str | None = None
     """Where to send OpenTelemetry traces over HTTP; none are made without it."""
+
+    @property
+    def compute(self) -> Compute:
+        return Compute(
+            device=self.device,
+            gpus=self.gpus,
+            slots=self.gpu_slots,
+            gpu_memory_bytes=self.gpu_memory_bytes,
+            cuda_graphs=self.cuda_graphs,
+            allow_cpu=self.allow_cpu,
+        )

@@ -7,6 +7,7 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from service.settings import STARTER_PACK
@@ -74,20 +75,28 @@ def pull(
 @app.command()
 def check(
     folder: Annotated[Path, typer.Argument(help="The bundle: a folder with a manifest.json")],
+    device: Annotated[str, typer.Option(help="Compute on cpu, cuda or tensorrt")] = "cpu",
 ) -> None:
     """Check a bundle as the server does: its hashes, its task, its golden outputs."""
     from service.bundle import BundleError, read_bundle
-    from service.engine.device import Device
+    from service.engine.backends.choose import check_compute
+    from service.engine.compute import KINDS, Compute, ComputeError
+    from service.engine.device import device_of
     from service.engine.model import load_model
     from service.tasks import check_bundle
 
     console = Console()
+    kind = next((known for known in KINDS if known == device), None)
+    if kind is None:
+        raise typer.BadParameter(f"{device} is none of {', '.join(KINDS)}", param_hint="--device")
+    compute = Compute(device=kind)
     try:
+        check_compute(compute)
         bundle = read_bundle(folder)
         check_bundle(bundle)
-        model = load_model(bundle, Device("cpu", workers=1), queue_capacity=1)
-    except BundleError as error:
-        console.print(f"[red]{folder}: {error}")
+        model = load_model(bundle, device_of(compute, cores=1), queue_capacity=1)
+    except (BundleError, ComputeError) as error:
+        console.print(f"[red]{folder}: {escape(str(error))}")
         raise typer.Exit(1) from None
     for role, lane in model.lanes.items():
         console.print(

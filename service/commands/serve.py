@@ -24,6 +24,10 @@ def serve(
         bool, typer.Option(help="Serve the starter pack beside the given repositories")
     ] = False,
     workers: Annotated[int | None, typer.Option(help="Worker threads [one a core]")] = None,
+    device: Annotated[
+        str | None, typer.Option(help="Compute on cpu, cuda or tensorrt [cpu]")
+    ] = None,
+    gpus: Annotated[str | None, typer.Option(help="Which GPUs, such as 0,1 [0]")] = None,
     admin: Annotated[
         bool | None, typer.Option(help="Allow POST /models/… to load and unload")
     ] = None,
@@ -31,6 +35,7 @@ def serve(
     """Serve models over HTTP. Every other setting is PANOPTES_… in the environment."""
     # Here and not above: `panoptes --help` need not load a web server.
     from service.app import create_app
+    from service.engine.compute import KINDS, ComputeError
     from service.server import make_server
     from service.settings import Settings
     from service.telemetry.logs import set_up_logs
@@ -41,11 +46,27 @@ def serve(
         if missing:
             raise typer.BadParameter(f"{missing[0]} is not a folder", param_hint="--repository")
         given["repositories"] = (*repository, *([str(STARTER_PACK)] if with_starter else []))
+    if device is not None and device not in KINDS:
+        raise typer.BadParameter(f"{device} is none of {', '.join(KINDS)}", param_hint="--device")
+    given |= {"device": device, "gpus": _numbers(gpus)}
     settings = Settings(**{name: value for name, value in given.items() if value is not None})
     set_up_logs(settings.log_format, settings.log_level)
-    app = create_app(settings)
+    try:
+        app = create_app(settings)
+    except ComputeError as error:
+        typer.echo(f"panoptes: --device {settings.device}: {error}", err=True)
+        raise typer.Exit(1) from None
     server = make_server(app, settings, on_ready=lambda url: _announce(app.serving, url))
     server.run()
+
+
+def _numbers(text: str | None) -> tuple[int, ...] | None:
+    """Of `0,1`."""
+    if text is None:
+        return None
+    if not all(part.strip().isdecimal() for part in text.split(",")):
+        raise typer.BadParameter(f"{text!r} is no list of numbers", param_hint="--gpus")
+    return tuple(int(part) for part in text.split(","))
 
 
 def _announce(serving: Serving, url: str) -> None:

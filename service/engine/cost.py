@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import bisect
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 SMOOTHING = 0.1
 PAYS = 0.1
@@ -20,15 +20,19 @@ class CostCurve:
     `run(b)` is a smoothed measurement at each batch size that was seen, interpolated between;
     `host` is what decoding and answering take for one sample. Not locked: its lane's device is
     the one owner.
+
+    With `buckets`, a batch costs what the next of them does, to which it is padded.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, buckets: Sequence[int] = ()) -> None:
+        self._buckets = tuple(buckets)
         self._sizes: list[int] = []
         self._run_s: dict[int, float] = {}
         self._host_s: float | None = None
         self._since_tried = 0
 
     def observe_run(self, batch: int, seconds: float) -> None:
+        batch = self._padded(batch)
         if batch not in self._run_s:
             bisect.insort(self._sizes, batch)
             self._run_s[batch] = seconds
@@ -72,9 +76,14 @@ class CostCurve:
         """The measured curve, for people and for sizing."""
         return {b: self.seconds(b) for b in self._sizes}
 
+    def _padded(self, batch: int) -> int:
+        at = bisect.bisect_left(self._buckets, batch)
+        return self._buckets[at] if at < len(self._buckets) else batch
+
     def _run(self, batch: int) -> float:
         if not self._sizes:
             return 0.0
+        batch = self._padded(batch)
         at = bisect.bisect_left(self._sizes, batch)
         if at < len(self._sizes) and self._sizes[at] == batch:
             return self._run_s[batch]

@@ -7,7 +7,9 @@ import math
 import threading
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
 
+from service.engine.compute import Compute
 from service.engine.forecast import Stage
 from service.engine.job import Job
 from service.engine.lane import Lane
@@ -24,7 +26,8 @@ class Device:
     """Threads around a Scheduler, and the way in from an event loop.
 
     On a CPU there is one worker a core, and each decodes, runs and answers by itself; all share
-    one queue and one session a graph.
+    one queue and one session a graph. On GPUs a worker is a slot: as many of them as `places` run
+    at a time, the others gather and copy meanwhile, and `hosts` threads decode and answer for all.
     """
 
     def __init__(
@@ -32,16 +35,24 @@ class Device:
         name: str,
         *,
         workers: int,
+        places: int | None = None,
+        hosts: int = 0,
+        compute: Compute | None = None,
         observer: Observer | None = None,
         clock: Clock = time.monotonic,
     ) -> None:
         self.name = name
         self.workers = workers
+        self.compute = compute or Compute()
+        self._hosts = ThreadPoolExecutor(hosts, f"{name}-host") if hosts else None
         self._clock = clock
         observer = observer or Silent()
-        self.scheduler = Scheduler(workers=workers, clock=clock, observer=observer)
+        self.scheduler = Scheduler(
+            workers=places or workers, hosts=hosts or 1, clock=clock, observer=observer
+        )
         self._workers = [
-            Worker(name, self.scheduler, observer, clock=clock) for _ in range(workers)
+            Worker(name, self.scheduler, observer, clock=clock, hosts=self._hosts)
+            for _ in range(workers)
         ]
         self._threads: list[threading.Thread] = []
 
@@ -62,6 +73,8 @@ class Device:
         for thread in self._threads:
             thread.join()
         self._threads.clear()
+        if self._hosts is not None:
+            self._hosts.shutdown()
         return drained
 
     @property
@@ -122,3 +135,18 @@ class Device:
             for job in jobs
             if math.isfinite(job.deadline)
         ]
+
+
+def device_of(compute: Compute, *, cores: int, observer: Observer | None = None) -> Device:
+    """Workers as the device wants them: one a core, or so many slots a GPU beside the cores."""
+    if not compute.on_gpu:
+        return Device(compute.name, workers=cores, compute=compute, observer=observer)
+    places = len(compute.gpus)
+    return Device(
+        compute.name,
+        workers=compute.slots * places,
+        places=places,
+        hosts=cores,
+        compute=compute,
+        observer=observer,
+    )

@@ -113,6 +113,10 @@ class Lane:
             heapq.heappop(self._heap)
         return self._heap[0][2] if self._heap else None
 
+    def needs_preparing(self) -> bool:
+        """The job whose turn it is has no inputs yet."""
+        return (job := self.head()) is not None and job.inputs is None
+
     def pop(self, now: float) -> Job | None:
         """The job whose turn it is, now running; None when no job waits."""
         if self.head() is None:

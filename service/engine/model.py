@@ -8,8 +8,10 @@ import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 
-from service.bundle import Bundle, BundleError, Graph, Tensors, check_golden, load_golden
-from service.engine.backends.onnxruntime import OnnxRuntimeBackend
+from service.bundle import Bundle, BundleError, Tensors, check_golden, load_golden
+from service.engine.backends.backend import Backend
+from service.engine.backends.choose import open_graph
+from service.engine.compute import ComputeError
 from service.engine.cost import CostCurve, fastest_s
 from service.engine.device import Device
 from service.engine.job import Job, Priority, Sample
@@ -18,6 +20,7 @@ from service.engine.lane import Lane
 RUNS = 2
 MEASURE_S = 0.1
 """How long a graph may be measured at load; larger batches are learned from use."""
+MEASURE_BUCKETS_S = 10.0
 
 
 @dataclass(eq=False)
@@ -80,7 +83,7 @@ class OpenedModel:
 
     bundle: Bundle
     device: Device
-    backends: Mapping[str, OnnxRuntimeBackend]
+    backends: Mapping[str, Backend]
     drift: Mapping[str, float]
     probes: Mapping[str, Sample]
     open_s: float
@@ -93,13 +96,14 @@ class OpenedModel:
         for role, probe in self.probes.items():
             graph, backend = self.bundle.manifest.graphs[role], self.backends[role]
             sample = {name: value[None] for name, value in probe.items()}
-            backend.widen(sample)
+            backend.warm_up(sample)
+            max_batch = min((graph.max_batch, *backend.buckets[-1:]))
             lanes[role] = Lane(
                 f"{self.bundle.manifest.ref}/{role}",
                 backend,
-                max_batch=graph.max_batch,
+                max_batch=max_batch,
                 capacity=queue_capacity,
-                cost=_measure(backend, sample, graph.max_batch),
+                cost=_measure(backend, sample, max_batch),
             )
         for lane in lanes.values():
             self.device.scheduler.add(lane)
@@ -116,10 +120,7 @@ class OpenedModel:
 def open_model(bundle: Bundle, device: Device) -> OpenedModel:
     """Load every graph and hold it to its golden outputs; BundleError otherwise."""
     started = time.perf_counter()
-    backends = {
-        role: _load_graph(bundle, role, graph, device)
-        for role, graph in bundle.manifest.graphs.items()
-    }
+    backends = {role: _load_graph(bundle, role, device) for role in bundle.manifest.graphs}
     drift = check_golden(bundle, lambda role, inputs: backends[role].run(inputs))
     probes = {
         role: {name: value[0].copy() for name, value in inputs.items()}  # not a view of them all
@@ -133,22 +134,35 @@ def load_model(bundle: Bundle, device: Device, *, queue_capacity: int) -> Model:
     return open_model(bundle, device).measure(queue_capacity=queue_capacity)
 
 
-def _load_graph(bundle: Bundle, role: str, graph: Graph, device: Device) -> OnnxRuntimeBackend:
-    outputs = [output.name for output in graph.outputs]
+def _load_graph(bundle: Bundle, role: str, device: Device) -> Backend:
     try:
-        return OnnxRuntimeBackend(bundle.file(graph.file), outputs=outputs, cores=device.workers)
+        return open_graph(bundle, role, device.compute, cores=device.workers)
+    except ComputeError as error:
+        raise BundleError(f"{role!r}: {error}") from error
     except Exception as error:
         # The runtime's own words name files and lines of its source: the first line is enough.
         raise BundleError(f"{role!r} cannot be loaded: {str(error).splitlines()[0]}") from error
 
 
-def _measure(backend: OnnxRuntimeBackend, sample: Tensors, max_batch: int) -> CostCurve:
-    """T at batch 1, 2, 4 … as far as the time allows: each the fastest of a few runs."""
-    curve = CostCurve()
-    batch, seconds, ends = 1, 0.0, time.perf_counter() + MEASURE_S
-    while batch <= max_batch and time.perf_counter() + 2 * RUNS * seconds < ends:
+def _measure(backend: Backend, sample: Tensors, max_batch: int) -> CostCurve:
+    """T at batch 1, 2, 4 … as far as the time allows: each the fastest of a few runs.
+
+    Of buckets all are measured: there are few, and what they cost decides which ones are filled.
+    """
+    curve = CostCurve(backend.buckets)
+    limit_s = MEASURE_BUCKETS_S if backend.buckets else MEASURE_S
+    ends, seconds = time.perf_counter() + limit_s, 0.0
+    for batch in backend.buckets or _doubling(max_batch):
+        if time.perf_counter() + 2 * RUNS * seconds >= ends:
+            break
         inputs = {name: value.repeat(batch, axis=0) for name, value in sample.items()}
         seconds = fastest_s(lambda inputs=inputs: backend.run(inputs), RUNS)  # type: ignore[misc]
         curve.observe_run(batch, seconds)
-        batch *= 2
     return curve
+
+
+def _doubling(most: int) -> Iterator[int]:
+    batch = 1
+    while batch <= most:
+        yield batch
+        batch *= 2

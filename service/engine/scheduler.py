@@ -16,6 +16,7 @@ from service.engine.job import Job, Priority, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer, outcome_of, refusal_of
 from service.errors import (
+    BusyError,
     ClientGoneError,
     DeadlineError,
     PanoptesError,
@@ -43,10 +44,15 @@ class Scheduler:
 
     A batch is formed when a worker asks for one, and not before: an idle device never waits to
     fill a batch, a busy one finds a full one. `on_done` of a job is called outside the lock.
+
+    `workers` is how many batches run at a time. More may be taken, to be made ready meanwhile:
+    not of jobs that are ready, since others may join them until their turn has come.
+    A batch is prepared and answered by as many threads as `hosts`.
     """
 
-    def __init__(self, *, workers: int, clock: Clock, observer: Observer) -> None:
+    def __init__(self, *, workers: int, hosts: int = 1, clock: Clock, observer: Observer) -> None:
         self._workers = workers
+        self._hosts = hosts
         self._clock = clock
         self._observer = observer
         self._lock = threading.Lock()
@@ -55,6 +61,8 @@ class Scheduler:
         self._lanes: list[Lane] = []
         self._ends: dict[Batch, float] = {}
         """The batches that are under way, and when each should be done."""
+        self._answering: set[Batch] = set()
+        """Those of them that have run."""
         self._draining = False
         self._stopped = False
         self._lost: str | None = None
@@ -135,6 +143,18 @@ class Scheduler:
             self._observer.admitted(lane.name, len(jobs))
             self._work.notify(len(jobs))
 
+    def check(self, lane: Lane, deadline: float, priority: Priority) -> None:
+        """What would be raised if a job of one step were submitted now.
+
+        BusyError counts as a refusal. Who is spared is promised nothing.
+        """
+        with self._lock:
+            try:
+                self._admit_stages([Stage(lane, 1)], deadline, priority)
+            except BusyError as error:
+                self._observer.refused(lane.name, 1, refusal_of(error))
+                raise
+
     def cancel(self, lane: Lane, job: Job, error: PanoptesError | None = None) -> None:
         """Settle a waiting job now; drop a running one after its step. A settled one stays so."""
         with self._lock:
@@ -176,6 +196,8 @@ class Scheduler:
         """The worker that took this batch has dealt with every job of it."""
         with self._lock:
             del self._ends[batch]
+            self._answering.discard(batch)
+            self._place_is_free()
 
     def wanted(self, lane: Lane, jobs: Sequence[Job]) -> list[Job]:
         """Those of the running jobs that are worth running still; the others are settled."""
@@ -226,18 +248,21 @@ class Scheduler:
             if error is None and job.abandoned:
                 error = ClientGoneError("the client went away")
             if error is None:
-                lane.cost.observe_host(job.timing.prepare_s + job.timing.finish_s)
+                lane.cost.observe_host((job.timing.prepare_s + job.timing.finish_s) / self._hosts)
             self._settle(lane, job, error)
         _tell([job])
 
     # -- what the workers measure
 
-    def ran(self, lane: Lane, size: int, seconds: float, *, alone: bool) -> None:
-        """A batch took so long. One that had the whole device says nothing of a busy one."""
-        self._observer.batch_ran(lane.name, size, seconds)
-        if not alone:
-            with self._lock:
-                lane.cost.observe_run(size, seconds)
+    def ran(self, batch: Batch, size: int, seconds: float, *, alone: bool) -> None:
+        """A batch, or a part of it, took so long. One that had the whole device says nothing of a
+        busy one."""
+        self._observer.batch_ran(batch.lane.name, size, seconds)
+        with self._lock:
+            if not alone:
+                batch.lane.cost.observe_run(size, seconds)
+            self._answering.add(batch)
+            self._place_is_free()
 
     def shrink(self, lane: Lane, size: int) -> None:
         """Batches of more than `size` do not fit into the device's memory."""
@@ -317,6 +342,11 @@ class Scheduler:
 
     # -- under the lock
 
+    def _place_is_free(self) -> None:
+        """For a worker that found only jobs whose turn had not come."""
+        if any(lane.queued for lane in self._lanes):
+            self._work.notify()
+
     def _wait_s(self, stages: Sequence[Stage], priority: Priority) -> float:
         now = self._clock()
         return forecast.wait_s(
@@ -328,6 +358,13 @@ class Scheduler:
         )
 
     def _admit(self, lane: Lane, jobs: Sequence[Job], then: Sequence[Stage]) -> None:
+        stage = Stage(lane, len(jobs), max((job.steps for job in jobs), default=1))
+        deadline = min((job.deadline for job in jobs), default=math.inf)
+        priority = max((job.priority for job in jobs), default=Priority.NORMAL)
+        self._admit_stages((stage, *then), deadline, priority)
+
+    def _admit_stages(self, stages: Sequence[Stage], deadline: float, priority: Priority) -> None:
+        lane, jobs = stages[0].lane, stages[0].jobs
         if self._draining or lane.closing:
             raise UnavailableError(
                 "the server is stopping" if self._draining else "the model is being unloaded"
@@ -336,9 +373,7 @@ class Scheduler:
             raise UnavailableError("the device is being rebuilt")
         if not jobs:
             return
-        priority = max(job.priority for job in jobs)
-        stages = (Stage(lane, len(jobs), max(job.steps for job in jobs)), *then)
-        left_s = min(job.deadline for job in jobs) - self._clock()
+        left_s = deadline - self._clock()
         check_room(stages, lambda stage: self._wait_s([stage], priority))
         check_time(left_s, lambda: self._wait_s(stages, priority))
 
@@ -353,7 +388,12 @@ class Scheduler:
         """The batch to run now, if any, and the jobs that were dropped on the way."""
         dropped: list[Job] = []
         while self._lost is None and not self._stopped:
-            waiting = [(u, i) for i, o in enumerate(self._lanes) if (u := o.urgency()) is not None]
+            busy = len(self._ends) - len(self._answering) >= self._workers
+            waiting = [
+                (urgency, index)
+                for index, lane in enumerate(self._lanes)
+                if (urgency := lane.urgency()) is not None and (not busy or lane.needs_preparing())
+            ]
             if not waiting:
                 break
             lane = self._lanes[min(waiting)[1]]

@@ -7,13 +7,14 @@ import logging
 import os
 import sys
 import threading
-from collections.abc import Mapping, Sequence
-from typing import cast
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Executor
+from typing import TypeVar, cast
 
 import numpy as np
 import numpy.typing as npt
 
-from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
+from service.engine.backends.backend import DeviceLostError, OutOfMemoryError, TimedOutputs
 from service.engine.job import Job, Sample, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer
@@ -26,6 +27,8 @@ WORKER_NICE = 5
 REBUILD_WAIT_S = (0.1, 0.5, 2.0, 5.0)
 """Pauses between attempts to rebuild a lost device; the last one repeats."""
 
+T = TypeVar("T")
+R = TypeVar("R")
 Outputs = Mapping[str, npt.NDArray[np.generic]]
 
 
@@ -39,12 +42,14 @@ class Worker:
         observer: Observer,
         *,
         clock: Clock,
+        hosts: Executor | None = None,
         rebuild_wait_s: Sequence[float] = REBUILD_WAIT_S,
     ) -> None:
         self._device = device
         self._scheduler = scheduler
         self._observer = observer
         self._clock = clock
+        self._hosts = hosts
         self._rebuild_wait_s = rebuild_wait_s
         self._stopping = threading.Event()
         self._mine: set[Job] = set()
@@ -64,9 +69,10 @@ class Worker:
         """Deal with one batch; a defect of ours fails its jobs, not the worker."""
         self._mine = set(batch.jobs)
         try:
-            ready = [job for job in batch.jobs if self._prepare(batch.lane, job)]
+            prepared = self._on_hosts(lambda job: self._prepare(batch.lane, job), batch.jobs)
+            ready = [job for job, is_ready in zip(batch.jobs, prepared, strict=True) if is_ready]
             if ready:
-                self._run(batch.lane, ready, alone=batch.alone)
+                self._run(batch, ready, alone=batch.alone)
         except Exception:
             log.exception("a batch of %s went wrong inside the engine", batch.lane.name)
             for job in self._mine:
@@ -79,6 +85,12 @@ class Worker:
         if self._must_rebuild:  # with no job in hand, so that each can be given up meanwhile
             self._must_rebuild = False
             self._rebuild()
+
+    def _on_hosts(self, do: Callable[[T], R], items: Sequence[T]) -> list[R]:
+        """Do it for all: side by side where there are threads for that."""
+        if self._hosts is None or len(items) < 2:
+            return [do(item) for item in items]
+        return list(self._hosts.map(do, items))
 
     def _prepare(self, lane: Lane, job: Job) -> bool:
         """Give the job its first inputs. False if it could not be, and is settled."""
@@ -93,18 +105,23 @@ class Worker:
         job.timing.prepare_s = self._clock() - started
         return True
 
-    def _run(self, lane: Lane, jobs: Sequence[Job], *, alone: bool) -> None:
+    def _run(self, batch: Batch, jobs: Sequence[Job], *, alone: bool) -> None:
+        lane = batch.lane
         started = self._clock()
         try:
-            outputs = _unstack(lane.backend.run(_stack(jobs), alone=alone), len(jobs))
+            ran = lane.backend.run(_stack(jobs), alone=alone)
+            outputs = _unstack(ran, len(jobs))
         except DeviceLostError as error:
             self._lost(lane, jobs, str(error))
             return
         except Exception as error:
-            self._retry(lane, jobs, error)
+            self._retry(batch, jobs, error)
             return
         seconds = self._clock() - started
-        self._scheduler.ran(lane, len(jobs), seconds, alone=alone)
+        if isinstance(ran, TimedOutputs):  # its wait for a device is no part of what it costs
+            self._scheduler.ran(batch, len(jobs), ran.device_s, alone=False)
+        else:
+            self._scheduler.ran(batch, len(jobs), seconds, alone=alone)
         for job in jobs:
             job.timing.run_s += seconds
             job.timing.largest_batch = max(job.timing.largest_batch, len(jobs))
@@ -119,8 +136,7 @@ class Worker:
             job for job, sample in kept if job.steps_left and self._advance(lane, job, sample)
         ]
         self._requeue(lane, onward)
-        for job, sample in to_finish:
-            self._finish(lane, job, sample)
+        self._on_hosts(lambda each: self._finish(lane, *each), to_finish)
 
     def _advance(self, lane: Lane, job: Job, outputs: Sample) -> bool:
         """Give the job the inputs of its next step. False if it has none, and is settled."""
@@ -141,8 +157,9 @@ class Worker:
         job.timing.finish_s = self._clock() - started
         self._scheduler.settle(lane, job)
 
-    def _retry(self, lane: Lane, jobs: Sequence[Job], error: Exception) -> None:
+    def _retry(self, batch: Batch, jobs: Sequence[Job], error: Exception) -> None:
         """A batch failed: find those that fail alone, and run the others."""
+        lane = batch.lane
         if len(jobs) == 1:
             log.warning("%s failed on one sample: %s", lane.name, error)
             self._scheduler.settle(lane, jobs[0], ModelRunError("the model failed on this input"))
@@ -159,7 +176,7 @@ class Worker:
         while left := self._scheduler.wanted(lane, left):
             size = min(size, lane.batch_cap)
             part, left = left[:size], left[size:]
-            self._run(lane, part, alone=False)
+            self._run(batch, part, alone=False)
             if not self._scheduler.healthy:
                 self._requeue(lane, left)
                 return

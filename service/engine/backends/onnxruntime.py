@@ -5,6 +5,7 @@ from __future__ import annotations
 import functools
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import numpy.typing as npt
@@ -40,6 +41,12 @@ class OnnxRuntimeBackend:
         self._measure = measure
         self._shared = self._session(threads=1)
         self._wide: ort.InferenceSession | None = None
+
+    buckets: Final[Sequence[int]] = ()
+    """No batch is padded: on a processor that costs as much as the samples would."""
+
+    def warm_up(self, sample: Tensors) -> None:
+        self.widen(sample)
 
     def widen(self, sample: Tensors) -> bool:
         """Measure on a batch of one whether a lone batch gains from all cores; keep what wins."""

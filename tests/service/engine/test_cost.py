@@ -119,3 +119,14 @@ def test_a_size_that_seemed_dear_by_chance_is_tried_again() -> None:
 
 def test_a_lane_that_was_never_measured_takes_all_there_is() -> None:
     assert CostCurve().paying_batch(5) == 5
+
+
+def test_a_padded_batch_costs_what_its_bucket_does() -> None:
+    curve = CostCurve(buckets=(1, 2, 4, 8))
+    for batch, seconds in ((1, 1.0), (4, 2.0), (8, 6.0)):
+        curve.observe_run(batch, seconds)
+
+    assert [curve.seconds(batch) for batch in (3, 4, 5, 8)] == [2.0, 2.0, 6.0, 6.0]
+    assert curve.paying_batch(5) == 4  # five would be run as eight
+    curve.observe_run(5, 6.0)
+    assert list(curve.points()) == [1, 4, 8]

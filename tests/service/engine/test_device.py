@@ -18,7 +18,8 @@ import pytest
 from service.bundle import Bundle
 from service.engine.backends.backend import Backend, DeviceLostError, OutOfMemoryError, Tensors
 from service.engine.backends.onnxruntime import OnnxRuntimeBackend
-from service.engine.device import Device
+from service.engine.compute import Compute
+from service.engine.device import Device, device_of
 from service.engine.job import Job, Priority, Sample
 from service.engine.lane import Lane
 from service.engine.worker import WORKER_NICE
@@ -32,7 +33,7 @@ from service.errors import (
 )
 from tests.bundles import write_iterative, write_tiny_classifier
 from tests.service.engine.gated import PATIENCE_S, GatedBackend
-from tests.service.engine.scripted import Recorder, ScriptedBackend, after, counting_job
+from tests.service.engine.scripted import Recorder, ScriptedBackend, after, counting_job, measured
 
 Floats = npt.NDArray[np.float32]
 T = TypeVar("T")
@@ -700,3 +701,45 @@ def test_under_load_and_failures_every_job_is_settled_once(workers: int) -> None
     answered = [(x, job) for x, job in accepted if job.error is None]
     assert len(answered) > 1500
     assert all(job.outcome() == after(x, 1 + x % 4) for x, job in answered)
+
+
+# -- a device that is not the processor
+
+
+def test_jobs_of_one_batch_are_prepared_and_answered_side_by_side() -> None:
+    together = threading.Barrier(2, timeout=PATIENCE_S)
+
+    def meet(x: int) -> Job:
+        def prepare() -> Sample:
+            together.wait()
+            return {"x": np.array(x, np.int64)}
+
+        def finish(outputs: Sample) -> int:
+            together.wait()
+            return int(outputs["x"])
+
+        return counting_job(prepare=prepare, finish=finish)
+
+    device = Device("gpu", workers=1, hosts=2)
+    lane = add_lane(device, ScriptedBackend())
+    lane.cost = measured(lambda batch: 1.0, 1, 2)
+    device.start()
+    try:
+
+        async def main() -> None:
+            jobs = [meet(1), meet(2)]
+            await device.run(lane, jobs)
+            assert [job.outcome() for job in jobs] == [after(1, 1), after(2, 1)]
+            assert jobs[0].timing.largest_batch == 2
+
+        in_time(main())
+    finally:
+        device.stop()
+
+
+def test_a_gpu_has_slots_and_the_cores_beside_them() -> None:
+    gpus = device_of(Compute(device="cuda", gpus=(0, 2), slots=3), cores=4)
+    cpu = device_of(Compute(), cores=4)
+
+    assert (gpus.name, gpus.workers) == ("cuda:0,2", 6)
+    assert (cpu.name, cpu.workers) == ("cpu", 4)

@@ -10,6 +10,7 @@ import pytest
 from service.engine.admission import SAFETY
 from service.engine.job import Job, Priority, Sample, State
 from service.engine.lane import Lane
+from service.engine.scheduler import Batch
 from service.errors import (
     BusyError,
     ClientGoneError,
@@ -754,3 +755,69 @@ def test_a_stopped_device_lets_a_removal_end() -> None:
     removal.join(60.0)
 
     assert rig.scheduler.lanes == []
+
+
+# -- more workers than places: the others prepare what is to run next
+
+
+def test_while_the_device_runs_only_what_needs_preparing_is_taken() -> None:
+    rig = Rig(workers=1)
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    stepping = [counting_job(x, steps=2) for x in range(2)]
+    rig.scheduler.submit(lane, stepping)
+    rig.work()  # both are at their second step now, with inputs
+    rig.scheduler.submit(rig.lane("other"), [counting_job()])
+    running = rig.take()
+    assert running is not None and running.jobs == stepping
+
+    other = rig.take()
+
+    assert other is not None and other.lane.name == "other"  # to be prepared meanwhile
+    late = counting_job(7, steps=2)
+    rig.scheduler.submit(lane, [late])
+    first = rig.take()
+    assert first is not None and first.jobs == [late]
+    rig.worker.work(first)  # its first step; before the second it waits for its turn
+    assert rig.take() is None
+    rig.worker.work(other)
+    rig.worker.work(running)
+
+    rig.work_off()
+    assert late.outcome() == after(7, 2)
+
+
+def test_newcomers_join_those_that_wait_for_their_turn() -> None:
+    rig = Rig(workers=1)
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(rig.lane("other"), [counting_job()])
+    running = rig.take()
+    rig.scheduler.submit(lane, [counting_job(steps=2)])
+    first = rig.take()
+    assert running is not None and first is not None
+    rig.worker.work(first)
+
+    rig.scheduler.submit(lane, [counting_job(), counting_job()])
+    assert rig.take() is None
+    rig.worker.work(running)
+    rig.work_off()
+
+    assert [len(batch) for batch in backend_of(lane).batches] == [1, 3]
+
+
+def test_a_worker_that_waits_for_a_place_is_woken_when_one_is_free() -> None:
+    rig = Rig(workers=1)
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(lane, [counting_job()])
+    running = rig.take()
+    ready = counting_job(4)
+    ready.inputs = ready.prepare()
+    rig.scheduler.submit(lane, [ready])
+    taken: list[Batch | None] = []
+    waiter = threading.Thread(target=lambda: taken.append(rig.scheduler.take()))
+    waiter.start()
+
+    assert running is not None
+    rig.worker.work(running)
+    waiter.join(10)
+
+    assert [batch.jobs for batch in taken if batch] == [[ready]]
