@@ -107,6 +107,16 @@ class Application(Envelope):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._outermost(scope, receive, send)
 
+    def turn_away(self, scope: Scope) -> Response | None:
+        """The answer to a request for which there is no time, if its headers tell so."""
+        if self.serving.settings.cors_origins:
+            return None  # Its answer would need more headers.
+        endpoint = self._direct.get(scope["path"])
+        if not isinstance(endpoint, TaskEndpoint):
+            return None
+        busy = endpoint.busy(scope)
+        return None if busy is None else self.refuse(scope, busy)
+
     def _allowing(self, origins: Sequence[str]) -> ASGIApp:
         """Around everything, errors too, what lets pages of other servers read the answers."""
         if not origins:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import functools
 import gc
 import logging
 import signal
@@ -15,6 +16,7 @@ import uvicorn
 
 from service.access.keys import KeyFileError
 from service.app import Application
+from service.protocols.door import DoorProtocol
 from service.protocols.serving import Serving
 from service.settings import Settings
 
@@ -108,6 +110,7 @@ def make_server(
     """`on_ready` hears the server's URL once it listens and its models are loaded."""
     config = uvicorn.Config(
         app,
+        http=functools.partial(DoorProtocol, refuse=app.turn_away),  # type: ignore[arg-type]
         host=settings.host,
         port=settings.port,
         log_config=None,

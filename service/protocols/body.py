@@ -118,9 +118,13 @@ def too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(f"{count} {what} in one request; at most {most} are accepted")
 
 
-async def read_bytes(receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int) -> bytes:
+def declared_bytes(headers: Mapping[bytes, bytes]) -> int:
     declared = headers.get(b"content-length", b"0")
-    size = int(declared) if declared.isdigit() else 0
+    return int(declared) if declared.isdigit() else 0
+
+
+async def read_bytes(receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int) -> bytes:
+    size = declared_bytes(headers)
     chunks: list[bytes] = []
     received = 0
     while True:

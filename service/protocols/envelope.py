@@ -9,6 +9,7 @@ import time
 from collections.abc import Mapping
 from typing import NamedTuple
 
+from starlette.responses import Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access import Open, Pass
@@ -54,10 +55,8 @@ class Envelope:
         if scope["method"] == "POST" and (found := self._direct.get(scope["path"])) is not None:
             app = found
             scope["route"] = DirectRoute(scope["path"])
-        given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
-        encoded = given if _SANE_ID.fullmatch(given) else os.urandom(8).hex().encode()
+        encoded = _name(scope)
         request_id = encoded.decode()
-        scope.setdefault("state", {})["request_id"] = request_id
         token = logs.request_id.set(request_id)
         status = 0
 
@@ -85,6 +84,23 @@ class Envelope:
                 admitted.leave()
             logs.request_id.reset(token)
             self._tell(scope, request_id, status, time.perf_counter() - started)
+
+    def refuse(self, scope: Scope, error: PanoptesError) -> Response | None:
+        """What someone is told who is turned away unread; None if he is to hear something else."""
+        started = time.perf_counter()
+        try:
+            admitted = self._admit(scope)
+        except PanoptesError:
+            return None
+        if admitted is not None:
+            admitted.leave()
+        encoded = _name(scope)
+        request_id = encoded.decode()
+        scope["route"] = DirectRoute(scope["path"])
+        response = problem_response(problem_of(error, request_id), error)
+        response.raw_headers += [(b"x-request-id", encoded), _NOSNIFF]
+        self._tell(scope, request_id, response.status_code, time.perf_counter() - started)
+        return response
 
     def _admit(self, scope: Scope) -> Pass | None:
         """Let the caller in, or raise why not. Costs nothing where there is neither key nor
@@ -115,3 +131,11 @@ class Envelope:
                 status,
                 extra={"request_id": request_id, "ms": round(seconds * 1e3, 1)},
             )
+
+
+def _name(scope: Scope) -> bytes:
+    """The id of a request, which is kept in its state."""
+    given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
+    encoded = given if _SANE_ID.fullmatch(given) else os.urandom(8).hex().encode()
+    scope.setdefault("state", {})["request_id"] = encoded.decode()
+    return encoded

@@ -16,9 +16,10 @@ from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine.job import Job, Timing
+from service.engine.lane import Lane
 from service.engine.model import Model
-from service.errors import NotAcceptableError, PanoptesError
-from service.protocols.body import options_in_query, read_images
+from service.errors import BusyError, NotAcceptableError, PanoptesError
+from service.protocols.body import declared_bytes, options_in_query, read_images
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.route import documented_answers, posts_to
@@ -102,6 +103,30 @@ class TaskEndpoint:
         except PanoptesError as error:
             response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
         await response(scope, receive, send)
+
+    def busy(self, scope: Scope) -> BusyError | None:
+        """Why not even one image would be answered in time, if that can be told from the headers
+        and the query. What else is wrong with them is told to whom is let in."""
+        try:
+            options = self._options_in(scope["query_string"])
+            if (found := self._lane(options)) is None:
+                return None
+            model, lane = found
+            headers = dict(scope["headers"])
+            if declared_bytes(headers) > self._serving.settings.max_body_bytes:
+                return None
+            terms = self._serving.terms(model, time.monotonic(), headers)
+            model.device.scheduler.check(lane, terms.deadline, terms.priority)
+        except BusyError as error:
+            return error
+        except PanoptesError:
+            pass
+        return None
+
+    def _lane(self, options: Any) -> tuple[Model, Lane] | None:
+        """Of the first graph that an image runs through, where that is all there is to it."""
+        model = self._serving.registry.find(self._task.name, options.model)
+        return model, model.lanes[self._task.name]
 
     async def _read(self, scope: Scope, receive: Receive) -> Asked:
         arrived = time.monotonic()

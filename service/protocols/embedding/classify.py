@@ -2,9 +2,13 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 from starlette.responses import Response
 
 from service.engine.forecast import Stage
+from service.engine.lane import Lane
+from service.engine.model import Model
 from service.protocols.body import check_inputs, too_many
 from service.protocols.embedding.towers import TRUNCATED, Towers
 from service.protocols.rest import Asked, TaskEndpoint
@@ -14,6 +18,9 @@ from service.tasks.zero_shot import ZeroShot, check_words, prompts_of, templates
 
 class ClassifyEndpoint(TaskEndpoint):
     """The labels' vectors first, if they are not known already; then the images beside them."""
+
+    def _lane(self, options: Any) -> tuple[Model, Lane] | None:
+        return super()._lane(options) if options.labels is None else None
 
     async def _answer(self, asked: Asked) -> Response:
         options, serving = asked.options, self._serving

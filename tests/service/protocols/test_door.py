@@ -1,0 +1,194 @@
+"""Requests that the server turns away before it reads them, byte by byte."""
+
+import json
+import socket
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import NamedTuple
+
+import pytest
+
+from service.access.keys import KeySpec, hash_key
+from tests.bundles import write_tiny_classifier
+from tests.serving import Running, picture, running
+
+IMAGE = picture()
+HOPELESS = {"X-Deadline-Ms": "1"}
+
+
+class Answer(NamedTuple):
+    status: int
+    headers: dict[str, str]
+    body: bytes
+
+
+class Client:
+    """Sends what it is told and reads what comes, over one connection."""
+
+    def __init__(self, connection: socket.socket) -> None:
+        self._connection = connection
+        self._file = connection.makefile("rb")
+
+    def send(self, data: bytes) -> None:
+        self._connection.sendall(data)
+
+    def answer(self) -> Answer:
+        status = int(self._file.readline().split()[1])
+        headers = {}
+        while line := self._file.readline().strip():
+            name, _, value = line.decode().partition(":")
+            headers[name.lower()] = value.strip()
+        return Answer(status, headers, self._file.read(int(headers["content-length"])))
+
+    def closed(self) -> bool:
+        return self._file.read(1) == b""
+
+
+@contextmanager
+def connected(server: Running) -> Iterator[Client]:
+    port = int(server.url.rsplit(":", 1)[1])
+    with socket.create_connection(("127.0.0.1", port), timeout=20) as connection:
+        yield Client(connection)
+
+
+def request(path: str = "/classify", body: bytes = IMAGE, **headers: str) -> bytes:
+    named = {"Content-Length": str(len(body)), "Content-Type": "image/png"} | {
+        name.replace("_", "-"): value for name, value in headers.items()
+    }
+    lines = [f"POST {path} HTTP/1.1", "Host: test", *(f"{k}: {v}" for k, v in named.items())]
+    return "\r\n".join([*lines, "", ""]).encode() + body
+
+
+@pytest.fixture(scope="module")
+def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
+    """Its model takes more than a millisecond."""
+    repository = tmp_path_factory.mktemp("slow")
+    write_tiny_classifier(repository, matmuls=40)
+    with running(repository) as started:
+        yield started
+
+
+def test_who_cannot_be_served_in_time_hears_it_and_may_ask_again(slow: Running) -> None:
+    with connected(slow) as client:
+        client.send(request(X_Request_Id="mine", **{"X-Deadline-Ms": "1"}))
+        answer = client.answer()
+        assert answer.status == 429 and answer.headers["x-request-id"] == "mine"
+        assert int(answer.headers["retry-after"]) >= 1
+        problem = json.loads(answer.body)
+        assert problem["instance"] == "mine" and "later than" in problem["detail"]
+        client.send(request())
+        assert client.answer().status == 200
+
+
+def test_the_answer_is_that_of_a_request_that_was_read(slow: Running) -> None:
+    with connected(slow) as client:
+        client.send(request(**HOPELESS))
+        unread = client.answer()
+        # Of several parts none knows how many images there are: it is read first.
+        body = (
+            b"--b\r\nContent-Disposition: form-data; name=image\r\n\r\n" + IMAGE + b"\r\n--b--\r\n"
+        )
+        kind = {"Content-Type": "multipart/form-data; boundary=b"}
+        client.send(request(body=body, **kind, **HOPELESS))
+        read = client.answer()
+    assert unread.status == read.status == 429
+    assert {*unread.headers} == {*read.headers}
+    assert json.loads(unread.body)["title"] == json.loads(read.body)["title"]
+
+
+def test_it_answers_after_the_last_byte(slow: Running) -> None:
+    message = request(**HOPELESS)
+    with connected(slow) as client:
+        for start in range(0, len(message) - 1, 40):
+            client.send(message[start : min(start + 40, len(message) - 1)])
+        client._connection.settimeout(0.2)
+        with pytest.raises(TimeoutError):
+            client._connection.recv(1)
+        client._connection.settimeout(20)
+        client.send(message[-1:])
+        # A file that timed out cannot be read again.
+        assert client._connection.recv(12) == b"HTTP/1.1 429"
+
+
+def test_requests_in_one_breath_are_answered_in_order(slow: Running) -> None:
+    with connected(slow) as client:
+        client.send(request(**HOPELESS) + request() + request(**HOPELESS) + request(**HOPELESS))
+        assert [client.answer().status for _ in range(4)] == [429, 200, 429, 429]
+
+
+@pytest.mark.parametrize(
+    ("path", "headers", "status"),
+    [
+        ("/classify?model=nobody", {}, 404),
+        ("/classify?top_k=many", {}, 422),
+        ("/classify", {"Content-Type": "text/plain"}, 415),
+        ("/classify", {"X-Priority": "urgent"}, 422),
+        ("/nowhere", {}, 404),
+    ],
+)
+def test_what_else_is_wrong_is_told_as_ever(
+    slow: Running, path: str, headers: dict[str, str], status: int
+) -> None:
+    with connected(slow) as client:
+        client.send(request(path, **headers, **HOPELESS))
+        assert client.answer().status == status
+
+
+def test_a_refusal_counts_once(slow: Running) -> None:
+    def counts() -> tuple[float, float]:
+        refused = slow.metric("panoptes_refused_total", lane="tiny:1/classify", reason="deadline")
+        told = slow.metric("panoptes_request_seconds_count", route="/classify", status="429")
+        return refused, told
+
+    before = counts()
+    with connected(slow) as client:
+        client.send(request(**HOPELESS))
+        client.answer()
+    assert counts() == (before[0] + 1, before[1] + 1)
+
+
+def test_a_client_that_goes_away_in_the_middle_harms_nobody(slow: Running) -> None:
+    with connected(slow) as client:
+        client.send(request(**HOPELESS)[:-10])
+    with connected(slow) as client:
+        client.send(request())
+        assert client.answer().status == 200
+
+
+def test_the_last_request_of_a_connection_is_answered_and_it_ends(slow: Running) -> None:
+    with connected(slow) as client:
+        client.send(request(Connection="close", **HOPELESS))
+        assert client.answer().status == 429 and client.closed()
+
+
+def test_a_stranger_hears_that_first(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path, matmuls=40)
+    keys = {"friend": KeySpec(sha256=hash_key("hush"))}
+    with running(tmp_path, api_keys=keys) as server, connected(server) as client:
+        client.send(request(**HOPELESS))
+        assert client.answer().status == 401
+        client.send(request(Authorization="Bearer hush", **HOPELESS))
+        assert client.answer().status == 429
+
+
+def test_other_pages_may_read_it_where_they_may_read_answers(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path, matmuls=40)
+    with running(tmp_path, cors_origins=("https://page.test",)) as server, connected(server) as c:
+        c.send(request(Origin="https://page.test", **HOPELESS))
+        answer = c.answer()
+    assert answer.status == 429
+    assert answer.headers["access-control-allow-origin"] == "https://page.test"
+
+
+def test_a_body_that_is_too_long_is_not_waited_for(slow: Running) -> None:
+    with connected(slow) as client:
+        client.send(request(Content_Length="9" * 12, **HOPELESS))
+        assert client.answer().status == 413
+
+
+def test_a_long_body_arrives_whole(slow: Running) -> None:
+    wide = picture(size=(1200, 900), form="BMP")  # 3 MB
+    with connected(slow) as client:
+        client.send(request(body=wide))
+        assert client.answer().status == 200
