@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Container, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -48,15 +48,29 @@ def load_golden(bundle: Bundle) -> dict[str, tuple[Tensors, Tensors]]:
     return tensors
 
 
-def check_golden(bundle: Bundle, run: RunGraph) -> dict[str, float]:
+def check_golden(
+    bundle: Bundle,
+    run: RunGraph,
+    *,
+    roles: Container[str] | None = None,
+    samples: int | None = None,
+) -> dict[str, float]:
     """The largest difference of each graph from PyTorch; BundleError where it is too large.
+
+    Of some graphs alone, where `roles` names them; on the first `samples`, or on all.
 
     In units of the graph's `golden_tolerance`: an output that has a tolerance of its own counts
     in proportion.
     """
     drift: dict[str, float] = {}
     for role, (inputs, expected) in load_golden(bundle).items():
+        if roles is not None and role not in roles:
+            continue
         graph = bundle.manifest.graphs[role]
+        inputs, expected = (
+            {name: value[:samples] for name, value in tensors.items()}
+            for tensors in (inputs, expected)
+        )
         try:
             found = run(role, inputs)
         except Exception as error:  # each engine has errors of its own

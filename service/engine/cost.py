@@ -98,8 +98,7 @@ class CostCurve:
 
 
 def fastest_s(run: Callable[[], object], times: int) -> float:
-    """The fastest of so many runs, after one that allocates: a neighbour only ever slows."""
-    run()
+    """The fastest of so many runs: a neighbour only ever slows, and so does the first."""
     taken = []
     for _ in range(times):
         started = time.perf_counter()
