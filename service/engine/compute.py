@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Final, Literal, get_args
+
+from service.engine.plans.policy import PlanPolicy
 
 Kind = Literal["cpu", "cuda", "tensorrt"]
 KINDS: Final[tuple[Kind, ...]] = get_args(Kind)
@@ -26,6 +28,8 @@ class Compute:
     """Record the launches of a batch once and replay them, where a graph allows it."""
     allow_cpu: bool = False
     """Serve from the processor where a GPU was asked for and cannot be had."""
+    plans: PlanPolicy = field(default_factory=PlanPolicy)
+    """Of TensorRT."""
 
     @property
     def on_gpu(self) -> bool:

@@ -55,6 +55,19 @@ def _on_cuda(bundle: Bundle, role: str, compute: Compute, cores: int) -> Backend
     return open_cuda(bundle.file(graph.file), compute, max_batch=graph.max_batch)
 
 
+def _on_tensorrt(bundle: Bundle, role: str, compute: Compute, cores: int) -> Backend:
+    from service.engine.backends.planned import open_planned
+
+    def without_plan() -> Backend:
+        try:
+            return _on_cuda(bundle, role, compute, cores)
+        except ComputeError as error:
+            log.warning("%s/%s runs on the processor: %s", bundle.manifest.ref, role, error)
+            return _on_cpu(bundle, role, compute, cores)
+
+    return open_planned(bundle, role, compute, without_plan)
+
+
 def _check_cpu(compute: Compute) -> None:
     """There always is one."""
 
@@ -65,7 +78,14 @@ def _check_cuda(compute: Compute) -> None:
     check_cuda(compute)
 
 
+def _check_tensorrt(compute: Compute) -> None:
+    from service.engine.backends.planned import check_tensorrt
+
+    check_tensorrt(compute)
+
+
 BACKENDS: Final[Mapping[Kind, Choice]] = {
     "cpu": Choice(_on_cpu, _check_cpu),
     "cuda": Choice(_on_cuda, _check_cuda),
+    "tensorrt": Choice(_on_tensorrt, _check_tensorrt),
 }

@@ -1,7 +1,7 @@
 """CUDA's runtime as far as a backend needs it: buffers on both sides, streams, events, graphs.
 
 Imported only where a backend computes on an NVIDIA GPU: nothing else here needs `cuda.bindings`.
-The device is always the first that the process may see; `CUDA_VISIBLE_DEVICES` says which.
+Every call goes to the device that its thread has selected.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import contextlib
 import ctypes
 import weakref
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -60,31 +59,18 @@ def check(answer: tuple[Any, ...]) -> Any:
     return values[0] if len(values) == 1 else tuple(values)
 
 
-@dataclass(frozen=True)
-class Gpu:
-    """What an engine is built for, and what it shares with other engines."""
-
-    name: str
-    sm: str
-    """The architecture, such as "90"."""
-    memory_bytes: int
+def check_last() -> None:
+    """Raise what a library's call, which only said that it failed, left behind."""
+    check(runtime.cudaGetLastError())
 
 
-def gpu() -> Gpu:
-    """The device; CudaError where there is none."""
-    found = check(runtime.cudaGetDeviceProperties(0))
-    name = found.name.decode() if isinstance(found.name, bytes) else str(found.name)
-    return Gpu(name.rstrip("\0"), f"{found.major}{found.minor}", int(found.totalGlobalMem))
-
-
-def free_bytes() -> int:
-    """What is left of the GPU's memory, whoever took the rest."""
-    free, _ = check(runtime.cudaMemGetInfo())
-    return int(free)
+def select(gpu: int) -> None:
+    """The calls of this thread go to this device from now on; to the first one before."""
+    check(runtime.cudaSetDevice(gpu))
 
 
 def revive() -> None:
-    """Make the device usable again after DeviceLostError; nothing where it is usable already.
+    """Make the thread's device usable again after DeviceLostError; nothing where it is already.
 
     Everything that was on it is lost, of whichever backend.
     """
