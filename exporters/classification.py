@@ -40,7 +40,7 @@ from service.bundle.manifest import Precision
 TASK: Final = "classify"
 ROLE: Final = "classify"
 TOP_K: Final = 5
-PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "fp16", "int8")
+PRECISIONS: Final[tuple[Precision, ...]] = ("fp32", "fp16", "fp16-compute", "int8")
 
 
 class ClassificationGraph(nn.Module):

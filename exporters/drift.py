@@ -15,7 +15,16 @@ FLOOR: Final[Mapping[Precision, float]] = {
     "fp16": 5e-3,
     "int8": 5e-2,
     "fp8": 5e-2,
+    # Another engine adds in another order, and rounds in other places.
+    "fp16-compute": 2e-2,
 }
+CEILING: Final[Mapping[Precision, float]] = {"fp16-compute": 5e-2}
+"""What the measured drift may be, relative to the largest output, before it is no longer the model.
+"""
+
+
+def most_drift(precision: Precision, magnitude: float) -> float:
+    return CEILING.get(precision, math.inf) * max(1.0, magnitude)
 
 
 def golden_tolerance(precision: Precision, drift: float, magnitude: float) -> float:

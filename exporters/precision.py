@@ -43,7 +43,7 @@ def store_half(model: ir.Model) -> ir.Model:
         if weight is None or weight.dtype != ir.DataType.FLOAT:
             continue
         single = weight.numpy()
-        if single.ndim < 2 or single.size < HALF_MIN_ELEMENTS or not _fits_half(single):
+        if single.ndim < 2 or single.size < HALF_MIN_ELEMENTS or not fits_half(single):
             continue
         assert value.name is not None
         name = value.name
@@ -57,9 +57,13 @@ def store_half(model: ir.Model) -> ir.Model:
     return tidy(model)
 
 
-def _fits_half(single: npt.NDArray[np.float32]) -> bool:
+def fits_half(single: npt.NDArray[np.float32]) -> bool:
+    """Whether float16 holds these numbers: none too large, and not all of them subnormal."""
     with np.errstate(over="ignore"):
-        error = np.linalg.norm(single.astype(np.float16).astype(np.float32) - single)
+        half = single.astype(np.float16)
+    if not np.isfinite(half).all():
+        return False
+    error = np.linalg.norm(half.astype(np.float32) - single)
     return bool(error <= HALF_MAX_RELATIVE_ERROR * np.linalg.norm(single))
 
 

@@ -23,7 +23,10 @@ Version = Annotated[
     int | None, typer.Option(min=1, help="A whole number; the next free one if not given.")
 ]
 Repository = Annotated[Path, typer.Option(help="The folder that holds <model>/<version>/.")]
-HalfOrFull = Annotated[Literal["fp32", "fp16"], typer.Option(help="fp16 halves the file.")]
+HalfOrFull = Annotated[
+    Literal["fp32", "fp16", "fp16-compute"],
+    typer.Option(help="fp16 halves the file; fp16-compute halves the work of a GPU too."),
+]
 MaxBatch = Annotated[int, typer.Option(min=1, max=4096, help="The largest batch.")]
 Licence = Annotated[str, typer.Option(help="Of the weights, as an SPDX name.")]
 Size = Annotated[

@@ -14,7 +14,8 @@ MANIFEST_FILE: Final = "manifest.json"
 BATCH_AXIS = "batch"
 
 DType = Literal["uint8", "int8", "int32", "int64", "float16", "float32", "bool"]
-Precision = Literal["fp32", "fp16", "int8", "fp8"]
+Precision = Literal["fp32", "fp16", "int8", "fp8", "fp16-compute"]
+"""Of weights and arithmetic, but that `fp16` stores weights so and computes in float32."""
 Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
 FileName = Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)]
 ModelName = Annotated[str, Field(pattern=r"^[a-z0-9][a-z0-9._-]*$", max_length=64)]

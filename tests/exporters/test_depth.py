@@ -84,7 +84,7 @@ def test_the_spec_may_know_a_nearer_horizon() -> None:
 
 
 @pytest.mark.parametrize(("spec", "unit"), [(METRIC, "metre"), (RELATIVE, "relative")])
-@pytest.mark.parametrize("precision", ["fp32", "fp16"])
+@pytest.mark.parametrize("precision", ["fp32", "fp16", "fp16-compute"])
 def test_a_bundle_answers_what_pytorch_answers(
     precision: Any, spec: DepthSpec, unit: str, tmp_path: Path
 ) -> None:

@@ -202,7 +202,7 @@ def test_a_graph_that_finds_something_else_is_no_bundle(tmp_path) -> None:
 
 def test_int8_is_refused(tmp_path) -> None:
     options = DetectorOptions("cells", precision="int8")
-    with pytest.raises(ExportError, match="fp32, fp16, not int8"):
+    with pytest.raises(ExportError, match="fp32, fp16, fp16-compute, not int8"):
         export_detector(CellDetector(), cell_spec(), {}, tmp_path, options)
 
 

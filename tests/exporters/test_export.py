@@ -115,7 +115,7 @@ def test_lower_precision_may_not_change_whole_numbers(tmp_path: Path) -> None:
 
 
 def test_options_are_checked_before_the_work(tmp_path: Path) -> None:
-    with pytest.raises(ExportError, match="a sorter becomes fp32, fp16, not int8"):
+    with pytest.raises(ExportError, match="a sorter becomes fp32, fp16, fp16-compute, not int8"):
         check_options(ExportOptions("x", precision="int8"), tmp_path, what="a sorter")
     with pytest.raises(ExportError, match="small letters"):
         check_options(ExportOptions("Not A Name"), tmp_path, what="a sorter")

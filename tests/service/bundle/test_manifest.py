@@ -84,7 +84,7 @@ def test_a_default_keeps_its_type(document: dict[str, Any], value: object) -> No
         ("graphs/classify/golden_tolerances", {"probabilities": 0.0}, "greater than 0"),
         ("graphs/classify/golden_tolerances", {"boxes": 1.0}, "tolerances of no output: boxes"),
         ("graphs/classify/compared_by_share", ["ids"], "tolerances of no output: ids"),
-        ("graphs/classify/precision", "bf16", "'fp32', 'fp16', 'int8' or 'fp8'"),
+        ("graphs/classify/precision", "bf16", "'fp32', 'fp16', 'int8', 'fp8' or 'fp16-compute'"),
         ("graphs", {}, "at least 1 item"),
         ("graphs/classify/file", "other.onnx", "files without a sha256: other.onnx"),
         ("golden", "other.npz", "files without a sha256: other.npz"),
