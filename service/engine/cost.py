@@ -52,10 +52,14 @@ class CostCurve:
         """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest."""
         if available == 1:
             return 1
-        candidates = [b for b in self._sizes if b < available] + [available]
-        per_sample = {b: self.seconds(b) / b for b in candidates}
-        cheapest = min(per_sample.values())
-        return min(b for b in candidates if per_sample[b] <= cheapest * (1 + PAYS))
+        smaller = self._sizes[: bisect.bisect_left(self._sizes, available)]
+        host_s = self._host_s or 0.0
+        per_sample = [self._run_s[b] / b + host_s for b in smaller]
+        per_sample.append(self._run(available) / available + host_s)
+        enough = min(per_sample) * (1 + PAYS)
+        return next(
+            b for b, s in zip((*smaller, available), per_sample, strict=True) if s <= enough
+        )
 
     def batch_to_run(self, available: int) -> int:
         """The paying batch, or now and then twice as much, to learn what that costs.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-import os
+import random
 import re
 import time
 from collections.abc import Mapping
@@ -136,6 +136,6 @@ class Envelope:
 def _name(scope: Scope) -> bytes:
     """The id of a request, which is kept in its state."""
     given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
-    encoded = given if _SANE_ID.fullmatch(given) else os.urandom(8).hex().encode()
+    encoded = given if _SANE_ID.fullmatch(given) else b"%016x" % random.getrandbits(64)
     scope.setdefault("state", {})["request_id"] = encoded.decode()
     return encoded

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import functools
+import math
 import time
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
@@ -26,6 +27,9 @@ from service.protocols.route import documented_answers, posts_to
 from service.protocols.serving import Serving, Terms, run_while_connected
 from service.tasks.form import JSON, Form
 from service.tasks.task import ImageCall, ImageOptions, ImageTask
+
+WATCH_S = 1.0
+"""So long after a refusal those who come are asked at the door; else that would be in vain."""
 
 _NOTHING: Mapping[str, Any] = MappingProxyType({})
 
@@ -96,17 +100,24 @@ class TaskEndpoint:
         self.options_type = _options_type(task)
         # Frozen, so that requests may share them; those that do not validate are not kept.
         self._options_in = functools.lru_cache(maxsize=256)(self._parse)
+        self._refused_at = -math.inf
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
             response = await self._answer(await self._read(scope, receive))
         except PanoptesError as error:
+            if isinstance(error, BusyError):
+                self._refused_at = time.monotonic()
             response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
         await response(scope, receive, send)
 
     def busy(self, scope: Scope) -> BusyError | None:
-        """Why not even one image would be answered in time, if that can be told from the headers
-        and the query. What else is wrong with them is told to whom is let in."""
+        """Why not even one image would be answered in time, where requests are being refused, and
+        if that can be told from the headers and the query. What else is wrong with them is told
+        to whom is let in."""
+        now = time.monotonic()
+        if now > self._refused_at + WATCH_S:
+            return None
         try:
             options = self._options_in(scope["query_string"])
             if (found := self._lane(options)) is None:
@@ -115,9 +126,10 @@ class TaskEndpoint:
             headers = dict(scope["headers"])
             if declared_bytes(headers) > self._serving.settings.max_body_bytes:
                 return None
-            terms = self._serving.terms(model, time.monotonic(), headers)
+            terms = self._serving.terms(model, now, headers)
             model.device.scheduler.check(lane, terms.deadline, terms.priority)
         except BusyError as error:
+            self._refused_at = now
             return error
         except PanoptesError:
             pass

@@ -2,7 +2,7 @@
 
 import json
 import socket
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
 from typing import NamedTuple
@@ -52,10 +52,10 @@ def connected(server: Running) -> Iterator[Client]:
         yield Client(connection)
 
 
-def request(path: str = "/classify", body: bytes = IMAGE, **headers: str) -> bytes:
-    named = {"Content-Length": str(len(body)), "Content-Type": "image/png"} | {
-        name.replace("_", "-"): value for name, value in headers.items()
-    }
+def request(*more: Mapping[str, str], path: str = "/classify", body: bytes = IMAGE) -> bytes:
+    named = {"Content-Length": str(len(body)), "Content-Type": "image/png"}
+    for each in more:
+        named |= each
     lines = [f"POST {path} HTTP/1.1", "Host: test", *(f"{k}: {v}" for k, v in named.items())]
     return "\r\n".join([*lines, "", ""]).encode() + body
 
@@ -69,9 +69,42 @@ def slow(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
+@pytest.fixture(autouse=True)
+def overload(request: pytest.FixtureRequest) -> None:
+    """The door is watched once a request was refused."""
+    if "slow" in request.fixturenames:
+        refuse_one(request.getfixturevalue("slow"))
+
+
+def refuse_one(server: Running) -> None:
+    with connected(server) as client:
+        client.send(request(HOPELESS))
+        assert client.answer().status == 429
+
+
+def asked_at_the_door(server: Running) -> bool:
+    """Whether it turns away someone who comes."""
+    scope = {
+        "type": "http",
+        "method": "POST",
+        "path": "/classify",
+        "query_string": b"",
+        "headers": [(b"content-length", b"9"), (b"x-deadline-ms", b"1")],
+    }
+    return server.app.turn_away(scope) is not None
+
+
+def test_nobody_is_asked_while_nobody_is_refused(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path, matmuls=40)
+    with running(tmp_path) as server:
+        assert not asked_at_the_door(server)
+        refuse_one(server)
+        assert asked_at_the_door(server)
+
+
 def test_who_cannot_be_served_in_time_hears_it_and_may_ask_again(slow: Running) -> None:
     with connected(slow) as client:
-        client.send(request(X_Request_Id="mine", **{"X-Deadline-Ms": "1"}))
+        client.send(request(HOPELESS, {"X-Request-Id": "mine"}))
         answer = client.answer()
         assert answer.status == 429 and answer.headers["x-request-id"] == "mine"
         assert int(answer.headers["retry-after"]) >= 1
@@ -83,14 +116,14 @@ def test_who_cannot_be_served_in_time_hears_it_and_may_ask_again(slow: Running) 
 
 def test_the_answer_is_that_of_a_request_that_was_read(slow: Running) -> None:
     with connected(slow) as client:
-        client.send(request(**HOPELESS))
+        client.send(request(HOPELESS))
         unread = client.answer()
         # Of several parts none knows how many images there are: it is read first.
         body = (
             b"--b\r\nContent-Disposition: form-data; name=image\r\n\r\n" + IMAGE + b"\r\n--b--\r\n"
         )
         kind = {"Content-Type": "multipart/form-data; boundary=b"}
-        client.send(request(body=body, **kind, **HOPELESS))
+        client.send(request(HOPELESS, kind, body=body))
         read = client.answer()
     assert unread.status == read.status == 429
     assert {*unread.headers} == {*read.headers}
@@ -98,7 +131,7 @@ def test_the_answer_is_that_of_a_request_that_was_read(slow: Running) -> None:
 
 
 def test_it_answers_after_the_last_byte(slow: Running) -> None:
-    message = request(**HOPELESS)
+    message = request(HOPELESS)
     with connected(slow) as client:
         for start in range(0, len(message) - 1, 40):
             client.send(message[start : min(start + 40, len(message) - 1)])
@@ -113,7 +146,7 @@ def test_it_answers_after_the_last_byte(slow: Running) -> None:
 
 def test_requests_in_one_breath_are_answered_in_order(slow: Running) -> None:
     with connected(slow) as client:
-        client.send(request(**HOPELESS) + request() + request(**HOPELESS) + request(**HOPELESS))
+        client.send(request(HOPELESS) + request() + request(HOPELESS) + request(HOPELESS))
         assert [client.answer().status for _ in range(4)] == [429, 200, 429, 429]
 
 
@@ -131,7 +164,7 @@ def test_what_else_is_wrong_is_told_as_ever(
     slow: Running, path: str, headers: dict[str, str], status: int
 ) -> None:
     with connected(slow) as client:
-        client.send(request(path, **headers, **HOPELESS))
+        client.send(request(HOPELESS, headers, path=path))
         assert client.answer().status == status
 
 
@@ -143,14 +176,14 @@ def test_a_refusal_counts_once(slow: Running) -> None:
 
     before = counts()
     with connected(slow) as client:
-        client.send(request(**HOPELESS))
+        client.send(request(HOPELESS))
         client.answer()
     assert counts() == (before[0] + 1, before[1] + 1)
 
 
 def test_a_client_that_goes_away_in_the_middle_harms_nobody(slow: Running) -> None:
     with connected(slow) as client:
-        client.send(request(**HOPELESS)[:-10])
+        client.send(request(HOPELESS)[:-10])
     with connected(slow) as client:
         client.send(request())
         assert client.answer().status == 200
@@ -158,7 +191,7 @@ def test_a_client_that_goes_away_in_the_middle_harms_nobody(slow: Running) -> No
 
 def test_the_last_request_of_a_connection_is_answered_and_it_ends(slow: Running) -> None:
     with connected(slow) as client:
-        client.send(request(Connection="close", **HOPELESS))
+        client.send(request(HOPELESS, {"Connection": "close"}))
         assert client.answer().status == 429 and client.closed()
 
 
@@ -166,16 +199,15 @@ def test_a_stranger_hears_that_first(tmp_path: Path) -> None:
     write_tiny_classifier(tmp_path, matmuls=40)
     keys = {"friend": KeySpec(sha256=hash_key("hush"))}
     with running(tmp_path, api_keys=keys) as server, connected(server) as client:
-        client.send(request(**HOPELESS))
-        assert client.answer().status == 401
-        client.send(request(Authorization="Bearer hush", **HOPELESS))
-        assert client.answer().status == 429
+        for key, status in (("hush", 429), ("hash", 401), ("hush", 429)):
+            client.send(request(HOPELESS, {"Authorization": f"Bearer {key}"}))
+            assert client.answer().status == status
 
 
 def test_other_pages_may_read_it_where_they_may_read_answers(tmp_path: Path) -> None:
     write_tiny_classifier(tmp_path, matmuls=40)
     with running(tmp_path, cors_origins=("https://page.test",)) as server, connected(server) as c:
-        c.send(request(Origin="https://page.test", **HOPELESS))
+        c.send(request(HOPELESS, {"Origin": "https://page.test"}))
         answer = c.answer()
     assert answer.status == 429
     assert answer.headers["access-control-allow-origin"] == "https://page.test"
@@ -183,7 +215,7 @@ def test_other_pages_may_read_it_where_they_may_read_answers(tmp_path: Path) -> 
 
 def test_a_body_that_is_too_long_is_not_waited_for(slow: Running) -> None:
     with connected(slow) as client:
-        client.send(request(Content_Length="9" * 12, **HOPELESS))
+        client.send(request(HOPELESS, {"Content-Length": "9" * 12}))
         assert client.answer().status == 413
 
 
