@@ -22,7 +22,7 @@ from exporters.drift import golden_tolerance, most_drift
 from exporters.errors import ExportError, ParityError
 from exporters.figures import Measured, measure_graphs
 from exporters.graph import drop_output, export_graph, load_graph, save_graph
-from exporters.half import compute_half
+from exporters.half import check_range, compute_half
 from exporters.parity import (
     FP32_TOLERANCE,
     PARITY_BATCHES,
@@ -151,6 +151,8 @@ def make_graph(source: GraphSource, path: Path, options: ExportOptions) -> Made:
     model = load_graph(proven.graph)
     if (lower := LOWERING.get(options.precision)) is not None:
         model = lower(model)
+    if options.precision == "fp16-compute":
+        check_range(model, proven.graph, source.inputs)
     save_graph(model, path)
     return ship(proven, path, options)
 

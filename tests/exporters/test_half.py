@@ -137,7 +137,7 @@ def test_a_graph_that_half_precision_breaks_is_not_exported(tmp_path: Path) -> N
         Squaring().eval(), {"image": images(8).numpy()}, (Output("logits", tolerance=1e3),)
     )
     make_graph(source, tmp_path / "stored.onnx", ExportOptions("x", precision="fp16"))
-    with pytest.raises(ParityError, match="as fp16-compute logits differs"):
+    with pytest.raises(ParityError, match="cannot compute in half precision"):
         make_graph(source, tmp_path / "half.onnx", ExportOptions("x", precision="fp16-compute"))
 
 
