@@ -11,6 +11,8 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from service.access.keys import KeySpec
 from service.engine.compute import Compute, Kind
+from service.engine.plans.key import BEST_BATCH, Precision
+from service.engine.plans.policy import PLAN_CACHE, PlanPolicy
 
 STARTER_PACK = Path(__file__).parent / "starter"
 
@@ -65,6 +67,18 @@ class Settings(BaseSettings):
     """Replay the launches of a batch instead of making them, where a graph allows it."""
     allow_cpu: bool = False
     """Serve from the processor where the GPU cannot be had."""
+    plan_dir: Path = PLAN_CACHE
+    """Where TensorRT's plans lie. Whoever may write there can run code in the server."""
+    plan_precision: Precision = "tf32"
+    """How plans multiply float32."""
+    plan_best_batch: int = Field(default=BEST_BATCH, ge=1)
+    """The batch that plans are fastest at."""
+    plan_effort: int = Field(default=3, ge=0, le=5)
+    """How long a build looks for kernels: TensorRT's optimisation level."""
+    plan_workspace_bytes: int | None = Field(default=None, ge=1 << 20)
+    """GPU memory that a kernel may use for itself; all there is without it."""
+    build_plans: bool = True
+    """Whether plans that are missing are built while ONNX Runtime answers."""
     workers: int = Field(default_factory=_usable_cores, ge=1)
     queue_capacity: int = Field(default=256, ge=1)
     """Samples that may wait for one model before requests are refused with 429."""
@@ -122,4 +136,12 @@ class Settings(BaseSettings):
             gpu_memory_bytes=self.gpu_memory_bytes,
             cuda_graphs=self.cuda_graphs,
             allow_cpu=self.allow_cpu,
+            plans=PlanPolicy(
+                folder=self.plan_dir,
+                precision=self.plan_precision,
+                best_batch=self.plan_best_batch,
+                optimization_level=self.plan_effort,
+                workspace_bytes=self.plan_workspace_bytes,
+                build=self.build_plans,
+            ),
         )

@@ -90,6 +90,14 @@ class PlanCache:
         reason = f"; there is one {'; one '.join(others)}" if others else ""
         raise PlanError(f"no plan was built for {key.target}{reason}")
 
+    def look(self, key: PlanKey) -> Found | None:
+        """What was built for this key, be it refused; None where it must be built (again)."""
+        folder = self._folder(key)
+        found = _look(folder) if folder.is_dir() else None
+        if found is None or found.facts is None or found.facts.key != key:
+            return None
+        return found if found.problem in ("", found.facts.refused) else None
+
     def store(
         self,
         key: PlanKey,

@@ -49,6 +49,10 @@ class Planner:
         """PlanError with the reason where there is none to use."""
         return self.cache.find(self.key(bundle, role))
 
+    def look(self, bundle: Bundle, role: str) -> Found | None:
+        """What is in the plan's place: one to use, one that was refused; None for anything else."""
+        return self.cache.look(self.key(bundle, role))
+
     def build(
         self,
         bundle: Bundle,
