@@ -11,6 +11,7 @@ from pathlib import Path
 from benchmarks.process import Server, free_port, serving
 from benchmarks.work import SENTENCE
 from service.bundle import Bundle
+from service.engine.compute import Compute
 from service.load.request import Request, json_text, multipart, raw
 from service.tasks.task import fit_of
 from service.text.tokenizer import TEXT_ROLE
@@ -63,6 +64,16 @@ def naive(subject: Subject, logs: Path) -> Iterator[Running]:
     command = [sys.executable, "-m", "benchmarks.naive", str(subject.graph), size_px, str(port)]
     with serving("naive FastAPI", command, port, health="/health", log=logs / "naive") as server:
         yield Running(server, multipart(port, "/predict", subject.jpeg))
+
+
+def settings_of(compute: Compute) -> dict[str, str]:
+    """Of a server that computes there."""
+    return {
+        "PANOPTES_DEVICE": compute.device,
+        "PANOPTES_GPUS": str(list(compute.gpus)),
+        "PANOPTES_GPU_SLOTS": str(compute.slots),
+        "PANOPTES_ALLOW_CPU": str(compute.allow_cpu),
+    }
 
 
 @contextlib.contextmanager

@@ -27,14 +27,15 @@ import typer
 from rich.console import Console
 
 from benchmarks import generation_table, machine
-from benchmarks.contenders import panoptes_server
+from benchmarks.contenders import panoptes_server, settings_of
 from benchmarks.generation_results import Beside, GenerationResults, Shift, StepCost
-from benchmarks.generation_rival import Painter, Wish
+from benchmarks.generation_rival import Painter, Wish, providers_of
 from benchmarks.picture import picture_jpeg
 from benchmarks.process import ROOT, Server, free_port, serving
 from benchmarks.results import RESULTS
 from service.bundle import Bundle, read_bundle
 from service.bundle.repository import FolderRepository
+from service.engine.compute import Compute
 from service.engine.cost import fastest_s
 from service.load import generator
 from service.load.request import raw
@@ -58,6 +59,7 @@ SATURATING = 8
 CLASSIFY_PER_S = 20.0
 GIVE_UP_S = 600.0
 STEP_RUNS = 10
+HERE = Compute()
 console = Console(highlight=False, soft_wrap=True)
 
 
@@ -107,11 +109,17 @@ def main(
 
 
 def measure(
-    painter: Bundle, seer: Bundle, scratch: Path, pace: Pace, *, quick: bool
+    painter: Bundle,
+    seer: Bundle,
+    scratch: Path,
+    pace: Pace,
+    *,
+    quick: bool,
+    compute: Compute = HERE,
 ) -> GenerationResults:
     before = machine.this_machine()
-    workers = len(os.sched_getaffinity(0))
-    cost = step_cost(painter)
+    workers = len(compute.gpus) if compute.on_gpu else len(os.sched_getaffinity(0))
+    cost = step_cost(painter, compute)
     capacity = workers / (cost.step_s[1] * sum(STEPS) / 2 + cost.rest_s)
     console.print(f"a step takes {cost.step_s[1] * 1e3:.1f} ms, so {capacity:.2f} images/s at most")
     repositories = [alone(bundle, scratch) for bundle in (painter, seer)]
@@ -121,10 +129,10 @@ def measure(
         seconds = min(pace.shift_s, MOST_PROMPTS / rate)
         due = arrivals(rate, seconds, seed=round(load_ * 100))
         for start in (stepwise, requestwise, one_by_one):
-            with start(painter, repositories[0], workers, scratch) as contender:
+            with start(painter, repositories[0], workers, scratch, compute) as contender:
                 shifts.append(work_off(contender, due, load_, seconds))
                 tell_shift(shifts[-1])
-    beside = tuple(classify_beside(repositories, painter, scratch, pace.beside_s))
+    beside = tuple(classify_beside(repositories, scratch, pace.beside_s, compute))
     return GenerationResults(
         started=dt.datetime.now().astimezone().isoformat(timespec="seconds"),
         command=" ".join(["python -m benchmarks.generation", *sys.argv[1:]]),
@@ -144,8 +152,10 @@ def measure(
 
 
 @contextlib.contextmanager
-def stepwise(painter: Bundle, repository: Path, workers: int, logs: Path) -> Iterator[Contender]:
-    with panoptes_server([repository], logs) as server:
+def stepwise(
+    painter: Bundle, repository: Path, workers: int, logs: Path, compute: Compute
+) -> Iterator[Contender]:
+    with panoptes_server([repository], logs, **settings_of(compute)) as server:
         lane = f'lane="{painter.manifest.ref}/step"'
 
         def counted() -> tuple[float, float]:
@@ -160,23 +170,27 @@ def stepwise(painter: Bundle, repository: Path, workers: int, logs: Path) -> Ite
 
 
 @contextlib.contextmanager
-def requestwise(painter: Bundle, repository: Path, workers: int, logs: Path) -> Iterator[Contender]:
-    with rival(painter, MOST, workers, logs) as server:
+def requestwise(
+    painter: Bundle, repository: Path, workers: int, logs: Path, compute: Compute
+) -> Iterator[Contender]:
+    with rival(painter, MOST, workers, logs, compute) as server:
         yield Contender(f"whole requests, up to {MOST}", server, lambda: batches_of(server))
 
 
 @contextlib.contextmanager
-def one_by_one(painter: Bundle, repository: Path, workers: int, logs: Path) -> Iterator[Contender]:
-    with rival(painter, 1, workers, logs) as server:
+def one_by_one(
+    painter: Bundle, repository: Path, workers: int, logs: Path, compute: Compute
+) -> Iterator[Contender]:
+    with rival(painter, 1, workers, logs, compute) as server:
         yield Contender("one by one", server, lambda: batches_of(server))
 
 
 def rival(
-    painter: Bundle, most: int, workers: int, logs: Path
+    painter: Bundle, most: int, workers: int, logs: Path, compute: Compute
 ) -> contextlib.AbstractContextManager[Server]:
     port = free_port()
     command = [sys.executable, "-m", "benchmarks.generation_rival", str(painter.folder)]
-    command += [str(most), str(workers), str(port)]
+    command += [str(most), str(workers), str(port), compute.device, str(compute.gpus[0])]
     return serving("rival", command, port, health="/health", log=logs / "rival")
 
 
@@ -257,9 +271,9 @@ async def _paint(client: httpx.AsyncClient, wish: Wish) -> httpx.Response:
 
 
 def classify_beside(
-    repositories: Sequence[Path], painter: Bundle, scratch: Path, seconds: float
+    repositories: Sequence[Path], scratch: Path, seconds: float, compute: Compute
 ) -> Iterator[Beside]:
-    with panoptes_server(list(repositories), scratch) as server:
+    with panoptes_server(list(repositories), scratch, **settings_of(compute)) as server:
         request = raw(server.port, "/classify", picture_jpeg())
         plan = generator.Plan(request, seconds=seconds, rate_per_s=CLASSIFY_PER_S)
         generator.generate(dataclasses.replace(plan, seconds=min(seconds, 2.0)))  # warm
@@ -321,9 +335,9 @@ def alone(bundle: Bundle, scratch: Path) -> Path:
     return repository
 
 
-def step_cost(bundle: Bundle) -> StepCost:
-    """Seconds of one core: a step by batch, and all of a picture that is no step."""
-    painter = Painter(bundle)
+def step_cost(bundle: Bundle, compute: Compute = HERE) -> StepCost:
+    """Seconds of one core or GPU: a step by batch, and all of a picture that is no step."""
+    painter = Painter(bundle, providers_of(compute.device, compute.gpus[0]))
     wish = Wish(prompt=PROMPTS[0], steps=1, seed=0)
     step_s = {
         batch: fastest_s(painter.stepping([wish] * batch), STEP_RUNS) for batch in (1, 2, 4, MOST)

@@ -1,6 +1,6 @@
 """What /generate is compared with: the same graphs behind a server that batches whole requests.
 
-python -m benchmarks.generation_rival <bundle> <most in a batch> <workers> <port>
+python -m benchmarks.generation_rival <bundle> <most in a batch> <workers> <port> <device> <gpu>
 
 A worker that is free takes what waits, at most so many, reads all prompts at once, and steps until
 the slowest is done; nobody joins in between, and all are answered together at the end. Those that
@@ -36,6 +36,7 @@ from service.sampling import plan, schedule_of
 from service.text import Tokenizer
 
 Tensors = dict[str, NDArray[Any]]
+Providers = Sequence[str | tuple[str, dict[str, str]]]
 
 
 class Wish(BaseModel):
@@ -54,12 +55,12 @@ class Waiting:
 class Painter:
     """The graphs of one bundle, one thread each time that they are run."""
 
-    def __init__(self, bundle: Bundle) -> None:
+    def __init__(self, bundle: Bundle, providers: Providers = ("CPUExecutionProvider",)) -> None:
         options = ort.SessionOptions()
         options.intra_op_num_threads = options.inter_op_num_threads = 1
         self._sessions = {
             role: ort.InferenceSession(
-                str(bundle.file(graph.file)), options, providers=["CPUExecutionProvider"]
+                str(bundle.file(graph.file)), options, providers=list(providers)
             )
             for role, graph in bundle.manifest.graphs.items()
         }
@@ -121,6 +122,14 @@ class Painter:
         return dict(zip(names, session.run(names, inputs), strict=True))
 
 
+def providers_of(device: str, gpu: int) -> Providers:
+    """ONNX Runtime's: on any GPU that of CUDA."""
+    cuda = [] if device == "cpu" else [("CUDAExecutionProvider", {"device_id": str(gpu)})]
+    if cuda and hasattr(ort, "preload_dlls"):
+        ort.preload_dlls()
+    return (*cuda, "CPUExecutionProvider")
+
+
 def _stacked(samples: Sequence[Mapping[str, NDArray[Any]]]) -> Tensors:
     return {name: np.stack([sample[name] for sample in samples]) for name in samples[0]}
 
@@ -163,6 +172,7 @@ def rival_app(painter: Painter, most: int, workers: int) -> FastAPI:
 
 
 if __name__ == "__main__":
-    folder, most, workers, port = sys.argv[1:]
-    app = rival_app(Painter(read_bundle(Path(folder))), int(most), int(workers))
+    folder, most, workers, port, device, gpu = sys.argv[1:]
+    painter = Painter(read_bundle(Path(folder)), providers_of(device, int(gpu)))
+    app = rival_app(painter, int(most), int(workers))
     uvicorn.run(app, port=int(port), access_log=False)

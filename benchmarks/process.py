@@ -16,7 +16,8 @@ from types import MappingProxyType
 from typing import IO
 
 ROOT = Path(__file__).parent.parent
-START_S = 60.0
+START_S = 240.0
+"""A GPU's server runs every bucket of every graph first."""
 STOP_S = 10.0
 POLL_S = 0.005
 TICKS_PER_S = os.sysconf("SC_CLK_TCK")
