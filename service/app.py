@@ -152,10 +152,11 @@ def _serving(settings: Settings) -> Serving:
 async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     serving: Serving = app.state.serving
     serving.device.start()
+    renewing = _renewing(serving)
     # In the background: /livez and /models answer while models load.
     loading = asyncio.create_task(serving.registry.rescan())
     try:
-        async with _grpc(app):
+        async with renewing, _grpc(app):
             yield
     finally:
         loading.cancel()
@@ -163,6 +164,16 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
             await loading
         await asyncio.to_thread(serving.device.stop, drain_s=serving.settings.drain_s)
         serving.tracer.close()
+
+
+def _renewing(serving: Serving) -> contextlib.AbstractAsyncContextManager[None]:
+    """Builds the plans that models lack, where that is wanted."""
+    compute = serving.settings.compute
+    if compute.device != "tensorrt" or not compute.plans.build:
+        return contextlib.nullcontext()
+    from service.renewal import Renewal
+
+    return Renewal(serving.registry, compute).running()
 
 
 @contextlib.asynccontextmanager

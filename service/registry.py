@@ -66,6 +66,8 @@ class Registry:
         self._found: dict[tuple[str, str | None], Model] = {}
         self._changing = asyncio.Lock()
         self.first_scan = asyncio.Event()
+        self.on_ready: list[Callable[[Model], None]] = []
+        """Who hears of each model that becomes ready."""
         self.problems: list[str] = []
 
     # -- finding
@@ -136,7 +138,39 @@ class Registry:
             await self._unload(ref)
             return self._entries[ref]
 
+    async def renew(self, model: Model) -> bool:
+        """Open its bundle again and let that take its place: how graphs are run has changed.
+
+        Whether it did: where it cannot be opened, or is no longer served, all stays as it was.
+        """
+        async with self._changing:
+            manifest = model.bundle.manifest
+            ref = BundleRef(manifest.name, manifest.version)
+            if (entry := self._entries.get(ref)) is None or entry.model is not model:
+                return False
+            try:
+                opened = await asyncio.to_thread(self._open, ref, entry.repository)
+                measure = functools.partial(opened.measure, queue_capacity=self._queue_capacity)
+                renewed = await asyncio.to_thread(measure)
+            except Exception as error:
+                log.error("%s stays as it is: it cannot be opened anew: %s", ref, error)
+                return False
+            self._ready(Entry(ref, entry.repository, "ready", model=renewed))
+            del entry
+            # Those who hold the old one still use it.
+            await model.unused()
+            await asyncio.to_thread(model.close, timeout_s=60.0)
+            await asyncio.to_thread(_give_memory_back)
+            return True
+
     # --
+
+    def _ready(self, entry: Entry) -> None:
+        assert entry.model is not None
+        self._enter(entry)
+        log.info("%s is ready after %.2f s", entry.ref, entry.model.load_s)
+        for hear in self.on_ready:
+            hear(entry.model)
 
     def _enter(self, entry: Entry) -> None:
         self._entries[entry.ref] = entry
@@ -179,8 +213,7 @@ class Registry:
     async def _measure(self, ref: BundleRef, repository: Repository, opened: OpenedModel) -> None:
         measure = functools.partial(opened.measure, queue_capacity=self._queue_capacity)
         if (model := await self._attempt(ref, repository, measure)) is not None:
-            self._enter(Entry(ref, repository, "ready", model=model))
-            log.info("%s is ready after %.2f s", ref, model.load_s)
+            self._ready(Entry(ref, repository, "ready", model=model))
 
     async def _attempt(
         self, ref: BundleRef, repository: Repository, work: Callable[[], T]

@@ -9,6 +9,7 @@ from pydantic import BaseModel, Field
 
 from service.bundle import Fit, Graph, Label, Provenance, Quality
 from service.bundle.manifest import ModelName
+from service.engine.backends.unplanned import Unplanned
 from service.errors import NotFoundError
 from service.protocols.problems import Problem
 from service.protocols.serving import Serving
@@ -23,6 +24,9 @@ class LaneStatus(BaseModel):
     max_batch: int = Field(description="The bundle's, or less after the device ran out of memory")
     cost_ms: dict[int, float] = Field(description="Milliseconds of one worker by batch size")
     golden_drift: float = Field(description="Largest difference from PyTorch, seen at load")
+    without_plan: str | None = Field(
+        default=None, description="Why ONNX Runtime runs it, where TensorRT was asked for"
+    )
 
 
 class ModelStatus(BaseModel):
@@ -120,6 +124,7 @@ def status_of(entry: Entry, serving: Serving) -> ModelStatus:
                     max_batch=lane.batch_cap,
                     cost_ms={b: round(s * 1e3, 3) for b, s in lane.cost.points().items()},
                     golden_drift=model.drift[role],
+                    without_plan=lane.backend.why if isinstance(lane.backend, Unplanned) else None,
                 )
                 for role, lane in model.lanes.items()
             },

@@ -60,6 +60,7 @@ def _on_tensorrt(bundle: Bundle, role: str, compute: Compute, cores: int) -> Bac
 
     def without_plan() -> Backend:
         try:
+            _check_cuda(compute)
             return _on_cuda(bundle, role, compute, cores)
         except ComputeError as error:
             log.warning("%s/%s runs on the processor: %s", bundle.manifest.ref, role, error)

@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping, Sequence
-
-import numpy as np
-import numpy.typing as npt
+from collections.abc import Callable
 
 from service.bundle import Bundle, BundleError, Graph, check_golden
 from service.engine.backends import gpus as driver
-from service.engine.backends.backend import Backend, Tensors
+from service.engine.backends.backend import Backend
 from service.engine.backends.bound import buckets_up_to
 from service.engine.backends.replicas import Replicas
+from service.engine.backends.unplanned import Unplanned
 from service.engine.compute import Compute, ComputeError
 from service.engine.plans.builder import Progress
 from service.engine.plans.cache import Found
@@ -21,32 +19,6 @@ from service.engine.plans.library import PlanError, find_tensorrt
 from service.engine.plans.planner import Planner
 
 log = logging.getLogger(__name__)
-
-
-class Unplanned:
-    """A graph that ONNX Runtime runs, since it has no plan yet, or can have none: `why`."""
-
-    def __init__(self, backend: Backend, bundle: Bundle, role: str, why: str) -> None:
-        self.bundle = bundle
-        self.role = role
-        self.why = why
-        self._backend = backend
-
-    @property
-    def buckets(self) -> Sequence[int]:
-        return self._backend.buckets
-
-    def warm_up(self, sample: Tensors) -> None:
-        self._backend.warm_up(sample)
-
-    def run(self, inputs: Tensors, *, alone: bool = False) -> Mapping[str, npt.NDArray[np.generic]]:
-        return self._backend.run(inputs, alone=alone)
-
-    def rebuild(self) -> None:
-        self._backend.rebuild()
-
-    def close(self) -> None:
-        self._backend.close()
 
 
 def check_tensorrt(compute: Compute) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
@@ -22,6 +23,10 @@ class Machine:
     cuda: PretendCuda
     faults: set[str]
     builds: list[bytes]
+    gate: threading.Event
+    """Builds wait for it; it is open."""
+    begun: threading.Event
+    """Set when one does."""
     watchers: list[Callable[[dict[str, np.ndarray]], None]]
 
 
@@ -33,9 +38,18 @@ def pretended_gpu() -> Iterator[Machine]:
         patch.setattr(tensorrt, "FAULTS", set())
         patch.setattr(tensorrt, "BUILDS", [])
         patch.setattr(tensorrt, "WATCHERS", [])
+        tensorrt.GATE.set()
+        tensorrt.BEGUN.clear()
         patch.setattr(cuda_memory, "runtime", cuda)
         patch.setattr(gpus, "gpus", lambda: [GPU])
         patch.setattr(library, "NAMES", (tensorrt.__name__,))
         library.find_tensorrt.cache_clear()
-        yield Machine(cuda, tensorrt.FAULTS, tensorrt.BUILDS, tensorrt.WATCHERS)
+        yield Machine(
+            cuda,
+            tensorrt.FAULTS,
+            tensorrt.BUILDS,
+            gate=tensorrt.GATE,
+            begun=tensorrt.BEGUN,
+            watchers=tensorrt.WATCHERS,
+        )
         library.find_tensorrt.cache_clear()

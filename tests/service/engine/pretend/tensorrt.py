@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import ctypes
 import json
+import threading
 from collections.abc import Callable
 from typing import Any
 
@@ -25,6 +26,10 @@ FAULTS: set[str] = set()
 """What goes wrong: build, drift, execute, record, no context, read, no memory."""
 BUILDS: list[bytes] = []
 """The timings that each build was given."""
+GATE = threading.Event()
+"""Builds wait for it."""
+BEGUN = threading.Event()
+"""Set when one does."""
 WATCHERS: list[Callable[[dict[str, np.ndarray]], None]] = []
 """Told the inputs of every run, as it runs."""
 
@@ -88,6 +93,8 @@ class Builder:
     def build_serialized_network(self, network: _Network, config: _Config) -> bytes | None:
         config.progress_monitor.phase_start("Building", None, 2)
         for step in range(2):
+            BEGUN.set()
+            assert GATE.wait(30.0)
             if not config.progress_monitor.step_complete("Building", step):
                 return None
         config.progress_monitor.phase_finish("Building")
