@@ -40,8 +40,10 @@ class UNetSpec:
 
     `channels` are those of each level, fine to coarse; `attention` says which levels attend to
     themselves and to the text (the middle always does); `blocks` stand on a level on the way down,
-    one more on the way up. Stable Diffusion 1.x has channels (320, 640, 1280, 1280), attention on
-    the first three, two blocks, 8 heads and a context 768 wide.
+    one more on the way up. With `pooled`, the mean of the text is added to what every block hears
+    of the time, so that those without attention hear of the text too. Stable Diffusion 1.x has
+    channels (320, 640, 1280, 1280), attention on the first three, two blocks, 8 heads and a context
+    768 wide.
     """
 
     latent_channels: int = 4
@@ -51,6 +53,7 @@ class UNetSpec:
     heads: int = 8
     context: int = 768
     groups: int = 32
+    pooled: bool = False
 
     def __post_init__(self) -> None:
         if len(self.attention) != len(self.channels):

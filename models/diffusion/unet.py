@@ -25,6 +25,7 @@ class UNet(nn.Module):
         self.spec = spec
         width = spec.channels[0]
         self.time = TimeEmbedding(width)
+        self.pooled = nn.Linear(spec.context, 4 * width) if spec.pooled else None
         self.stem = nn.Conv2d(spec.latent_channels, width, 3, padding=1)
         self.down = nn.ModuleList()
         skips = [width]
@@ -57,6 +58,8 @@ class UNet(nn.Module):
     def forward(self, latents: Tensor, times: Tensor, text: Tensor) -> Tensor:
         """`latents` [B, C, h, w], `times` float [B], `text` [B, T, D] -> [B, C, h, w]."""
         time = self.time(times)  # [B, E]
+        if self.pooled is not None:
+            time = time + self.pooled(text.mean(1))
         x = self.stem(latents)
         skips = [x]
         for level in self.down:

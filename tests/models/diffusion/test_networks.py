@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import dataclasses
+
 import pytest
 import torch
 import torch.nn.functional as F
 from diffusers.models.embeddings import get_timestep_embedding
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.clip import TextSpec
 from models.diffusion import Autoencoder, AutoencoderSpec, Painter, PainterSpec, UNet, UNetSpec
@@ -78,6 +80,24 @@ def test_the_noise_network_reads_time_and_text() -> None:
     assert one.shape == latents.shape
     assert not torch.allclose(one, network(latents, torch.tensor([500.0, 500.0]), text))
     assert not torch.allclose(one, network(latents, torch.tensor([10.0, 10.0]), text.flip(0)))
+
+
+def test_a_pooled_text_reaches_every_block() -> None:
+    torch.manual_seed(0)
+    plain = UNet(UNET).eval()
+    pooled = UNet(dataclasses.replace(UNET, pooled=True)).eval()
+    pooled.load_state_dict(plain.state_dict(), strict=False)
+    latents, times, text = torch.randn(2, 4, 8, 12), torch.zeros(2), torch.randn(2, 8, 16)
+    assert pooled.pooled is not None
+    heard: list[torch.Tensor] = []
+    first = pooled.down[0][0].block  # type: ignore[index]
+    first.register_forward_hook(lambda _, given, __: heard.append(given[1]))
+    pooled(latents, times, text)
+    expected = plain.time(times) + pooled.pooled(text.mean(1))
+    torch.testing.assert_close(heard[0], expected)
+    nn.init.zeros_(pooled.pooled.weight)
+    nn.init.zeros_(pooled.pooled.bias)
+    assert torch.equal(pooled(latents, times, text), plain(latents, times, text))
 
 
 def test_latents_are_shifted_and_scaled_and_back() -> None:

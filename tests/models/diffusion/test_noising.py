@@ -4,6 +4,7 @@ import pytest
 import torch
 from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
+from scipy.stats import kstest
 
 from models.diffusion.noising import Noising
 from models.diffusion.spec import NoiseSpec
@@ -49,3 +50,12 @@ def test_times_are_spread_over_the_whole_course() -> None:
     times = Noising(NoiseSpec()).draw_times(torch.zeros(50, 1, 1, 1))
     assert torch.equal((times.sort().values / 20).floor(), torch.arange(50.0))
     assert torch.equal(times, times.floor()) and not torch.equal(times, times.sort().values)
+
+
+def test_times_are_mostly_in_the_middle_as_the_logit_normal_law_has_it() -> None:
+    torch.manual_seed(0)
+    noising = Noising(NoiseSpec(), mostly_middle=True)
+    times = (noising.draw_times(torch.zeros(20_000, 1, 1, 1)) + 0.5) / 1000
+    logits = (times / (1 - times)).log().numpy()
+    assert kstest(logits, "norm").statistic < 0.01
+    assert not torch.equal(times, times.sort().values)
