@@ -71,7 +71,7 @@ class Pace:
     beside_s: float
 
 
-FULL = Pace((0.5, 0.8, 1.0, 1.3), 60.0, 30.0)
+FULL = Pace((0.7, 1.0, 1.3), 45.0, 30.0)
 QUICK = Pace((0.8,), 10.0, 6.0)
 
 

@@ -90,7 +90,7 @@ def test_a_pooled_text_reaches_every_block() -> None:
     latents, times, text = torch.randn(2, 4, 8, 12), torch.zeros(2), torch.randn(2, 8, 16)
     assert pooled.pooled is not None
     heard: list[torch.Tensor] = []
-    first = pooled.down[0][0].block  # type: ignore[index]
+    first = pooled.down[0][0].block
     first.register_forward_hook(lambda _, given, __: heard.append(given[1]))
     pooled(latents, times, text)
     expected = plain.time(times) + pooled.pooled(text.mean(1))
