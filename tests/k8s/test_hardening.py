@@ -26,7 +26,7 @@ def pods() -> list[tuple[str, Document]]:
         (name, document["spec"]["template"]["spec"])
         for name in SERVING
         for document in overlay(name)
-        if document["kind"] == "Deployment"
+        if document["kind"] in ("Deployment", "Job")
     ]
     (job,) = (d for d in training() if d["kind"] == "Job")
     return [*found, ("training", job["spec"]["template"]["spec"])]

@@ -60,13 +60,15 @@ def test_nothing_is_named_that_is_not_there(name: str) -> None:
     """Selectors select, and volumes, configuration and accounts exist or are optional."""
     documents = overlay(name)
     there = {(d["kind"], d["metadata"]["name"]) for d in documents}
-    for deployment in (d for d in documents if d["kind"] == "Deployment"):
-        pod = deployment["spec"]["template"]
+    for workload in (d for d in documents if d["kind"] in ("Deployment", "Job")):
+        pod = workload["spec"]["template"]
         labels = pod["metadata"]["labels"].items()
         for service in (d for d in documents if d["kind"] in ("Service", "PodDisruptionBudget")):
             selector = service["spec"]["selector"]
-            assert selector.get("matchLabels", selector).items() <= labels
-        assert ("ServiceAccount", pod["spec"]["serviceAccountName"]) in there
+            selected = selector.get("matchLabels", selector).items() <= labels
+            assert selected == (workload["kind"] == "Deployment")
+        account = pod["spec"].get("serviceAccountName")
+        assert account is None or ("ServiceAccount", account) in there
         for volume in pod["spec"]["volumes"]:
             if claim := volume.get("persistentVolumeClaim"):
                 assert ("PersistentVolumeClaim", claim["claimName"]) in there
