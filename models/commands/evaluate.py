@@ -178,6 +178,10 @@ def painter(
     sampler: Annotated[str, typer.Option(help="ddpm, ddim, euler or dpm++.")] = "dpm++",
     steps: Annotated[int, typer.Option(min=1, help="Of the sampler.")] = 20,
     guidance: Annotated[float, typer.Option(help="1 is none.")] = 4.0,
+    sheet: Annotated[
+        list[str] | None,
+        typer.Option(help="A prompt to draw with several seeds in sheet.png; may be repeated."),
+    ] = None,
     out: Out = None,
     device: Device = "cpu",
 ) -> None:
@@ -193,6 +197,7 @@ def painter(
             sampler=sampler,
             steps=steps,
             guidance=guidance,
+            sheet=sheet or (),
             out=target,
             device=device,
         )

@@ -17,7 +17,7 @@ from models.diffusion.fidelity import frechet_distance, manifold_precision_recal
 from models.diffusion.looking import Onlooker, Verdict, judge, summarise
 from models.diffusion.painter import Painter
 from models.diffusion.painting import paint
-from models.diffusion.pictures import draw_pictures
+from models.diffusion.pictures import draw_pictures, draw_prompts_by_seeds
 from models.training.plain import from_plain
 
 # Legend: B pictures, S their side in pixels.
@@ -26,6 +26,7 @@ from models.training.plain import from_plain
 Paint = Callable[[Sequence[str], Sequence[int]], Tensor]
 
 SHOWN = 24
+SHEET_ROWS, SHEET_SEEDS = 6, 6
 _BATCH = 16
 
 
@@ -73,13 +74,15 @@ def evaluate_painter(
     sampler: str = "dpm++",
     steps: int = 20,
     guidance: float = 4.0,
+    sheet: Sequence[str] = (),
     out: Path,
     device: str = "cpu",
 ) -> dict[str, Any]:
     """Measure a checkpoint on captions of the world that it was not trained on.
 
     `rebuilt_...` are the figures of the real pictures once they went through the autoencoder: what
-    it allows at best. Writes `evaluation.json`, `painted.png` and `failed.png`.
+    it allows at best. Writes `evaluation.json`, `painted.png`, `failed.png` and `sheet.png`: the
+    prompts of `sheet`, or a few captions, each with several seeds.
     """
     painter, _, tokenizer, metadata = load_painter(checkpoint)
     painter = painter.to(device)
@@ -112,6 +115,11 @@ def evaluate_painter(
     failed = [i for i, verdict in enumerate(painted.verdicts) if not verdict.is_true]
     if failed:
         _draw(painted, failed, out / "failed.png")
+    rows = list(sheet) or list(painted.prompts[:SHEET_ROWS])
+    seeds = range(SHEET_SEEDS)
+    draw_prompts_by_seeds(
+        [list(paint_prompts([row] * len(seeds), seeds)) for row in rows], rows, out / "sheet.png"
+    )
     return report
 
 

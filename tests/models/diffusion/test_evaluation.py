@@ -4,6 +4,7 @@ import json
 from pathlib import Path
 
 import torch
+from PIL import Image
 from typer.testing import CliRunner
 
 from models.backbones.spec import BackboneSpec
@@ -41,6 +42,7 @@ def test_a_painter_is_judged_beside_what_is_possible(tmp_path: Path) -> None:
     save_classifier(tmp_path / "classifier", names, Classifier(names).state_dict(), {})
 
     arguments = ["painter", str(tmp_path / "painter"), "--prompts", "9", "--steps", "2"]
+    arguments += ["--sheet", "a red cube", "--sheet", "two blue cones"]
     for part in ("detector", "classifier", "out"):
         arguments += [f"--{part}", str(tmp_path / part)]
     result = CliRunner().invoke(app, arguments)
@@ -51,6 +53,8 @@ def test_a_painter_is_judged_beside_what_is_possible(tmp_path: Path) -> None:
         assert 0 <= report[name] <= 1, name
     assert report["frechet"] > 0
     assert (tmp_path / "out" / "painted.png").is_file()
+    with Image.open(tmp_path / "out" / "sheet.png") as sheet:
+        assert sheet.width > 6 * 192 and 2 * 192 < sheet.height < 3 * 192
 
     other = [*arguments[:-4], "--classifier", str(tmp_path / "painter")]
     refused = CliRunner().invoke(app, other)
