@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: help serve test check format bench lock deploy-tools container-check clean
+.PHONY: help serve test check format bench gpu-check lock deploy-tools container-check clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -28,6 +28,9 @@ format: $(DEV_STAMP)  ## Rewrite the code as `check` wants it
 
 bench: $(DEV_STAMP)  ## Measure the server beside its ceiling and a naive one
 	$(BIN)/python -m benchmarks $(ARGS)
+
+gpu-check: $(DEV_STAMP)  ## Check answers and measure throughput on a GPU, without a network
+	$(BIN)/python -m benchmarks.gpu $(ARGS)
 
 lock: $(DEV_STAMP)  ## Lock the images' dependencies anew (ARGS=--upgrade for newer ones)
 	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh $(ARGS)

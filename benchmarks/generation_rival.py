@@ -35,6 +35,7 @@ from service.imaging import encode_png
 from service.sampling import plan, schedule_of
 from service.text import Tokenizer
 
+CUDA = "CUDAExecutionProvider"
 Tensors = dict[str, NDArray[Any]]
 Providers = Sequence[str | tuple[str, dict[str, str]]]
 
@@ -123,11 +124,11 @@ class Painter:
 
 
 def providers_of(device: str, gpu: int) -> Providers:
-    """ONNX Runtime's: on any GPU that of CUDA."""
-    cuda = [] if device == "cpu" else [("CUDAExecutionProvider", {"device_id": str(gpu)})]
-    if cuda and hasattr(ort, "preload_dlls"):
-        ort.preload_dlls()
-    return (*cuda, "CPUExecutionProvider")
+    """ONNX Runtime's: on any GPU that of CUDA, where it has one."""
+    if device == "cpu" or CUDA not in ort.get_available_providers():
+        return ("CPUExecutionProvider",)
+    ort.preload_dlls()
+    return ((CUDA, {"device_id": str(gpu)}), "CPUExecutionProvider")
 
 
 def _stacked(samples: Sequence[Mapping[str, NDArray[Any]]]) -> Tensors:

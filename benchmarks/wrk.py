@@ -19,7 +19,7 @@ SCRIPT = """
 local file = io.open("body", "rb")
 wrk.method, wrk.body = "POST", file:read("*all")
 file:close()
-wrk.headers["Content-Type"] = "%s"
+%s
 done = function(summary, latency, requests)
   local errors = summary.errors
   io.write(string.format(
@@ -55,7 +55,9 @@ def closed_loop(request: Request, concurrency: int, seconds: float) -> Closed:
     whole = max(1, round(seconds))
     with tempfile.TemporaryDirectory() as folder:
         Path(folder, "body").write_bytes(request.body)
-        Path(folder, "post.lua").write_text(SCRIPT % request.content_type)
+        headers = {"Content-Type": request.content_type, **request.headers}
+        lines = [f"wrk.headers[{json.dumps(n)}] = {json.dumps(v)}" for n, v in headers.items()]
+        Path(folder, "post.lua").write_text(SCRIPT % "\n".join(lines))
         before = os.times()
         done = subprocess.run(
             [

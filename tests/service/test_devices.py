@@ -19,7 +19,6 @@ PNG = {"Content-Type": "image/png"}
 
 
 @without_gpu
-@pytest.mark.filterwarnings("ignore:Specified provider")  # ONNX Runtime's, before it goes on
 def test_the_bound_path_answers_over_http_as_the_plain_one(tmp_path: Path) -> None:
     write_tiny_classifier(tmp_path)
     write_tiny_painter(tmp_path)

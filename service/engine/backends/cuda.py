@@ -75,10 +75,11 @@ def open_session(
     """ComputeError where ONNX Runtime silently left the provider out."""
     settings = ort.SessionOptions()
     settings.log_severity_level = 3
+    wanted = [(provider, dict(options))] if provider in ort.get_available_providers() else []
     session = ort.InferenceSession(
         str(path),
         sess_options=settings,
-        providers=[(provider, dict(options)), "CPUExecutionProvider"],
+        providers=[*wanted, "CPUExecutionProvider"],
         enable_fallback=False,
     )
     if provider not in (got := session.get_providers()):
@@ -122,7 +123,7 @@ def _open_on(path: Path, gpu: int, compute: Compute, max_batch: int) -> BoundBac
             max_batch=max_batch,
             slots=compute.slots,
             turn=turn_of(gpu),
-            record=compute.cuda_graphs,
+            record=compute.cuda_graphs and PROVIDER in ort.get_available_providers(),
             translate=meaning_of,
             revive=_revive,
         )

@@ -39,7 +39,6 @@ def test_a_machine_without_a_gpu_is_told_what_is_missing() -> None:
 
 
 @without_gpu
-@pytest.mark.filterwarnings("ignore:Specified provider")  # ONNX Runtime's, before it goes on
 def test_falling_back_to_the_processor_is_an_error(tmp_path: Path) -> None:
     path = write_iterative(tmp_path).file("step.onnx")
 
@@ -48,7 +47,6 @@ def test_falling_back_to_the_processor_is_an_error(tmp_path: Path) -> None:
 
 
 @without_gpu
-@pytest.mark.filterwarnings("ignore:Specified provider")
 def test_falling_back_may_be_allowed(tmp_path: Path) -> None:
     path = write_iterative(tmp_path).file("step.onnx")
 
