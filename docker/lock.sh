@@ -20,4 +20,6 @@ lock build docker/locks/build.in "$@"
 lock cpu pyproject.toml --extra cpu --extra grpc --extra otel --extra remote $without "$@"
 # shellcheck disable=SC2086
 lock gpu pyproject.toml --extra gpu --extra grpc --extra otel --extra remote $without "$@"
+# What building TensorRT's plans takes beside TensorRT, in the versions that the image has.
+lock plans docker/locks/plans.in --constraint docker/locks/gpu.txt "$@"
 lock train pyproject.toml --extra cpu --extra gcs --extra remote --extra train "$@"

@@ -48,7 +48,7 @@ def locked(name: str) -> dict[str, Version]:
     return {canonicalize_name(package): Version(version) for package, version in found}
 
 
-@pytest.mark.parametrize("name", ["build", *LOCKS])
+@pytest.mark.parametrize("name", ["build", "plans", *LOCKS])
 def test_locks_have_hashes_and_no_addresses(name: str) -> None:
     text = (DOCKER / f"locks/{name}.txt").read_text()
     assert "://" not in text
@@ -71,6 +71,14 @@ def test_locks_hold_what_pyproject_asks_for(name: str, extras: tuple[str, ...]) 
         found = versions.get(canonicalize_name(requirement.name))
         assert found is not None, f"`make lock`: {name} has no {requirement}"
         assert found in requirement.specifier, f"`make lock`: {name} has {found}, not {requirement}"
+
+
+def test_what_builds_plans_fits_into_the_gpu_image() -> None:
+    gpu, plans = locked("gpu"), locked("plans")
+    assert "onnx" in plans
+    assert {name: plans[name] for name in plans if name in gpu} == {
+        name: gpu[name] for name in gpu if name in plans
+    }
 
 
 @pytest.mark.parametrize("name", ["cpu", "gpu"])

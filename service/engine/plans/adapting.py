@@ -36,7 +36,10 @@ def adapted(file: Path) -> bytes:
         cast = onnx.helper.make_node("Cast", [name], [as_float], to=onnx.TensorProto.FLOAT)
         graph.node.insert(0, cast)
     del graph.value_info[:]  # types of tensors that are others now
-    return bytes(model.SerializeToString())
+    try:
+        return bytes(model.SerializeToString())
+    except Exception as error:  # protobuf's own; it ends at 2 GiB
+        raise PlanError(f"{file.name} is too large to be given to TensorRT: {error}") from None
 
 
 def _widen_casts(graph: Any, kept: set[str]) -> None:
