@@ -25,24 +25,25 @@ class Noising:
     """Ho et al. 2020, equation 4, and for v Salimans and Ho 2022, appendix D."""
 
     def __init__(
-        self, spec: NoiseSpec, min_snr: float = 0.0, *, mostly_middle: bool = False
+        self, spec: NoiseSpec, min_snr: float = 0.0, *, logit_mean: float | None = None
     ) -> None:
         schedule = noise_schedule(spec)
         self._alphas = torch.from_numpy(schedule.alphas_cumprod)  # [N]
         self._prediction = schedule.prediction
         self._min_snr = min_snr
-        self._mostly_middle = mostly_middle
+        self._logit_mean = logit_mean
 
     def draw_times(self, latents: Tensor) -> Tensor:
         """One time a sample, whole, from 0 to N - 1: one from each of B equally likely parts.
 
-        All are as likely as one another, or `mostly_middle` (Esser et al. 2024, equation 19, with
-        mean 0 and deviation 1). Float [B].
+        All times are as likely as one another, or their logits are normal (Esser et al. 2024,
+        equation 19) with the given mean and deviation 1. Float [B].
         """
         count, steps = len(latents), len(self._alphas)
         places = (torch.arange(count) + torch.rand(count)) / count
-        if self._mostly_middle:
-            places = torch.special.ndtri(places.clamp(1e-4, 1 - 1e-4)).sigmoid()
+        if self._logit_mean is not None:
+            normal = torch.special.ndtri(places.clamp(1e-4, 1 - 1e-4))
+            places = (normal + self._logit_mean).sigmoid()
         times = (places * steps).floor().clamp_max(steps - 1)
         return times[torch.randperm(count)].to(latents.device)
 

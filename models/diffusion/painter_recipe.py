@@ -18,7 +18,8 @@ class PainterRecipe:
     and whose shape `text` is; `tokenizer` is the name of one that comes with the package.
     `unconditional` is the share of samples that train without their caption, for guidance.
     `min_snr` caps the weight of little-noised samples (Hang et al. 2023); 0 weighs all alike.
-    `mostly_middle` trains on half-noised samples more often, where shapes are decided.
+    `logit_mean` has the logits of times normal with this mean, instead of all times alike: a little
+    above 0 where outlines are decided, at more noise than signal.
     `foreground` is the weight of cells that show a thing, where no noise is left; with the signal
     it falls to the 1 of all others, so that where things are stays as likely as it is.
     `start_from` is a checkpoint of the same networks. Latents are kept under `latents`, or the
@@ -36,7 +37,7 @@ class PainterRecipe:
     tokenizer: str = "tabletop"
     unconditional: float = 0.1
     min_snr: float = 0.0
-    mostly_middle: bool = False
+    logit_mean: float | None = None
     foreground: float = 1.0
     start_from: str | None = None
     latents: str | None = None

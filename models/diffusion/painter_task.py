@@ -63,7 +63,7 @@ class PainterTask:
         if recipe.start_from is not None:
             _start_from(self.network, recipe.start_from)
         self.network.autoencoder.requires_grad_(False)
-        self._noising = Noising(spec.noise, recipe.min_snr, mostly_middle=recipe.mostly_middle)
+        self._noising = Noising(spec.noise, recipe.min_snr, logit_mean=recipe.logit_mean)
         self.data = LatentBatches(
             _normalised(train_latents, self.network),
             encode(self.tokenizer, train.captions),
