@@ -12,6 +12,7 @@ from service.engine.backends.planned import make_plan, planners_of
 from service.engine.backends.unplanned import Unplanned
 from service.engine.compute import Compute, ComputeError
 from service.engine.model import Model
+from service.engine.plans.key import digest_of
 from service.engine.plans.library import PlanError
 from service.registry import Registry
 
@@ -65,7 +66,7 @@ class Renewal:
         """Whether the graph has plans now that it had not."""
         bundle, role = lacking.bundle, lacking.role
         name = f"{bundle.manifest.ref}/{role}"
-        digest = bundle.manifest.files[bundle.manifest.graphs[role].file].sha256
+        digest = digest_of(bundle.manifest, role)
         if digest in self._tried or self._stop.is_set():
             return False
         self._tried.add(digest)

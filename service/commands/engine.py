@@ -93,13 +93,14 @@ def list_plans(repository: Repositories = None, cache: Cache = None, gpu: Gpu = 
     from rich.table import Table
 
     from service.engine.plans.cache import PlanCache
+    from service.engine.plans.key import digest_of
 
     compute = _compute(gpu, plan_dir=cache)
     target, why = _target(compute)
     graphs = {
-        bundle.manifest.files[graph.file].sha256
+        digest_of(bundle.manifest, role)
         for bundle in _bundles(repository, [])
-        for graph in bundle.manifest.graphs.values()
+        for role in bundle.manifest.graphs
     }
     table = Table("graph", "plan", "MB", "built", "here", box=None, pad_edge=False)
     for found in PlanCache(compute.plans.folder).entries():

@@ -14,14 +14,14 @@ from service.engine.plans.library import PlanError
 
 
 def adapted(file: Path) -> bytes:
-    """The model in a file, its weights inside; PlanError where it cannot be read."""
+    """The model in a file; weights beside it stay there. PlanError where it cannot be read."""
     try:
         import onnx
     except ImportError as error:
         raise PlanError("building needs onnx: pip install 'panoptes[tensorrt]'") from error
     try:
-        model = onnx.load(str(file))
-    except Exception as error:  # protobuf's own, or a file of weights that is not there
+        model = onnx.load(str(file), load_external_data=False)
+    except Exception as error:  # protobuf's own
         raise PlanError(f"{file.name} is no ONNX graph: {error}") from None
     graph = model.graph
     _widen_casts(graph, kept={tensor.name for tensor in graph.output})
@@ -36,10 +36,7 @@ def adapted(file: Path) -> bytes:
         cast = onnx.helper.make_node("Cast", [name], [as_float], to=onnx.TensorProto.FLOAT)
         graph.node.insert(0, cast)
     del graph.value_info[:]  # types of tensors that are others now
-    try:
-        return bytes(model.SerializeToString())
-    except Exception as error:  # protobuf's own; it ends at 2 GiB
-        raise PlanError(f"{file.name} is too large to be given to TensorRT: {error}") from None
+    return bytes(model.SerializeToString())
 
 
 def _widen_casts(graph: Any, kept: set[str]) -> None:

@@ -95,7 +95,7 @@ def parse(trt: TensorRt, builder: Any, file: Path) -> Parsed:
     typed = getattr(flags, "STRONGLY_TYPED", None)
     definition = builder.create_network(0 if typed is None else 1 << int(typed))
     parser = trt.module.OnnxParser(definition, trt.logger)
-    if not parser.parse(model):
+    if not parser.parse(model, str(file)):  # whose folder has the weights, where they lie beside
         errors = [parser.get_error(index).desc() for index in range(parser.num_errors)]
         why = ": ".join(errors[0].splitlines()[:2]) if errors else trt.complaints.take()
         raise PlanError(f"TensorRT cannot read {file.name}: {why}")

@@ -8,7 +8,7 @@ from typing import Annotated, Literal
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from service.bundle import Graph
+from service.bundle import Graph, Manifest
 from service.engine.plans.library import PlanError
 
 BEST_BATCH = 8
@@ -72,6 +72,18 @@ class PlanKey(_Fact):
         if self.profile != wanted.profile:
             return f"for {self.profile}, not {wanted.profile}"
         return "of another graph"
+
+
+def digest_of(manifest: Manifest, role: str) -> str:
+    """What a graph computes: its file's sha256, or one of it and of the weights that lie beside.
+
+    Which of a bundle's other files those are only the graph knows: all that may be are counted.
+    """
+    graph = manifest.graphs[role].file
+    known = {part.file for part in manifest.graphs.values()} | {manifest.golden, manifest.tokenizer}
+    beside = sorted(name for name in {*manifest.files} - known if not name.endswith(".md"))
+    whole = [manifest.files[name].sha256 for name in (graph, *beside)]
+    return hashlib.sha256("".join(whole).encode()).hexdigest() if beside else whole[0]
 
 
 def profile_of(graph: Graph, best: int = BEST_BATCH) -> Profile:

@@ -7,7 +7,7 @@ import threading
 from service.bundle import Bundle
 from service.engine.plans.builder import BuildOptions, Built, Progress, build_plan
 from service.engine.plans.cache import Found, PlanCache
-from service.engine.plans.key import PlanKey, Target, profile_of
+from service.engine.plans.key import PlanKey, Target, digest_of, profile_of
 from service.engine.plans.library import TensorRt
 from service.engine.plans.policy import PlanPolicy
 
@@ -39,7 +39,7 @@ class Planner:
         """PlanError where the graph cannot have a plan."""
         graph = bundle.manifest.graphs[role]
         return PlanKey(
-            graph_sha256=bundle.manifest.files[graph.file].sha256,
+            graph_sha256=digest_of(bundle.manifest, role),
             target=self.target,
             precision=self.policy.precision,
             profile=profile_of(graph, self.policy.best_batch),

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import concurrent.futures
+import threading
 from pathlib import Path
 
 import numpy as np
 import onnxruntime as ort
 import pytest
 
-from service.engine.backends import cuda
+from service.engine.backends import cuda, cuda_memory
 from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
+from service.engine.backends.bound import BoundBackend
 from service.engine.backends.gpus import NoDriverError, gpus, turn_of
 from service.engine.compute import Compute, ComputeError
 from tests.bundles import write_iterative
+from tests.service.engine.pretend.cuda import OK, PretendCuda
 
 COMPUTE = Compute(device="cuda")
 HAS_CUDA = cuda.PROVIDER in ort.get_available_providers()
@@ -108,3 +112,83 @@ def test_errors_mean_something_to_the_engine(said: str, meant: type[Exception]) 
 def test_a_gpu_has_one_turn_for_all() -> None:
     assert turn_of(0) is turn_of(0)
     assert turn_of(0) is not turn_of(1)
+
+
+# -- CUDA's buffers and streams, pretended
+
+
+class TwoGpus(PretendCuda):
+    """Notes on which of them each thread allocates."""
+
+    def __init__(self, memory_bytes: int = 1 << 30) -> None:
+        super().__init__(memory_bytes)
+        self.chosen = threading.local()
+        self.allocated_on: list[int] = []
+
+    def cudaSetDevice(self, gpu: int) -> tuple[object, ...]:
+        self.chosen.gpu = gpu
+        return (OK,)
+
+    def cudaMalloc(self, size: int) -> tuple[object, ...]:
+        self.allocated_on.append(getattr(self.chosen, "gpu", 0))
+        answer: tuple[object, ...] = super().cudaMalloc(size)
+        return answer
+
+
+class Pretended(cuda.CudaMemory):
+    """Its GPU's memory is this process's, where ONNX Runtime finds it on the processor."""
+
+    device = "cpu"
+
+
+def on_pretended(path: Path, gpu: int) -> BoundBackend:
+    memory = Pretended(gpu)
+    memory.index = 0
+    memory.strand = lambda: cuda._CudaStrand(gpu)  # type: ignore[method-assign]
+    return BoundBackend(
+        lambda record: ort.InferenceSession(str(path), providers=["CPUExecutionProvider"]),
+        lambda session: memory,
+        max_batch=4,
+        slots=2,
+        turn=threading.Lock(),
+        translate=cuda.meaning_of,
+    )
+
+
+def test_batches_go_through_pinned_memory_and_streams(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    runtime = TwoGpus()
+    monkeypatch.setattr(cuda_memory, "runtime", runtime)
+    backend = on_pretended(write_iterative(tmp_path).file("step.onnx"), gpu=1)
+    batches = [np.full((1 + i % 4, 4), i, np.float32) for i in range(100)]
+
+    def answer(states: np.ndarray) -> np.ndarray:
+        return backend.run({"state": states, "gain": np.full((len(states), 1), 2, np.float32)})[
+            "next_state"
+        ]
+
+    with concurrent.futures.ThreadPoolExecutor(3) as pool:
+        answers = list(pool.map(answer, batches))
+
+    for states, found in zip(batches, answers, strict=True):
+        np.testing.assert_array_equal(found, states * 2 + 1)
+    assert set(runtime.allocated_on) == {1}
+    # Three tensors a bucket, of which each of two slots has at most three.
+    assert len(runtime.device) == len(runtime.pinned) <= 2 * 3 * 3
+    del answers
+    backend.close()
+    assert not runtime.device and not runtime.pinned
+
+
+def test_buffers_for_which_there_is_no_room_say_so(
+    monkeypatch: pytest.MonkeyPatch, tmp_path: Path
+) -> None:
+    monkeypatch.setattr(cuda_memory, "runtime", TwoGpus(memory_bytes=200))
+    backend = on_pretended(write_iterative(tmp_path).file("step.onnx"), gpu=0)
+    sample = {name: value[:1] for name, value in INPUTS.items()}
+
+    backend.warm_up(sample)
+
+    assert backend.buckets == (1,)
+    np.testing.assert_array_equal(backend.run(INPUTS)["next_state"], INPUTS["state"] * 2 + 1)

@@ -8,11 +8,13 @@ from __future__ import annotations
 import threading
 from pathlib import Path
 
+import onnx
 import pytest
 
 from service.bundle import Graph, read_bundle
+from service.bundle.manifest import FileDigest
 from service.engine.plans.builder import BuildOptions, build_plan, parse
-from service.engine.plans.key import Profile, profile_of
+from service.engine.plans.key import Profile, digest_of, profile_of
 from service.engine.plans.library import PlanError, TensorRt, find_tensorrt
 from service.settings import STARTER_PACK
 from tests.bundles import write_iterative, write_tiny_classifier
@@ -74,6 +76,40 @@ def test_precision_and_workspace_are_taken(trt: TensorRt, tmp_path: Path) -> Non
 
     assert built.plan
     assert built.timings == b"", "TensorRT for RTX times nothing at build time"
+
+
+def test_weights_beside_the_graph_are_read(trt: TensorRt, tmp_path: Path) -> None:
+    bundle = write_tiny_classifier(tmp_path)
+    graph = bundle.manifest.graphs["classify"]
+    model = onnx.load(bundle.file(graph.file))
+    (tmp_path / "out").mkdir()
+    file = tmp_path / "out" / "classify.onnx"
+    onnx.save(
+        model,
+        file,
+        save_as_external_data=True,
+        location="classify.weights",
+        size_threshold=0,
+    )
+
+    assert build_plan(trt, file, graph, profile_of(graph), STAND_IN).plan
+    (tmp_path / "out" / "classify.weights").unlink()
+    with pytest.raises(PlanError, match=r"cannot read classify\.onnx"):
+        build_plan(trt, file, graph, profile_of(graph), STAND_IN)
+
+
+def test_other_weights_beside_the_same_graph_are_another_plan(tmp_path: Path) -> None:
+    bundle = write_tiny_classifier(tmp_path)
+    manifest = bundle.manifest
+    plain = digest_of(manifest, "classify")
+
+    def beside(sha256: str, name: str = "classify.weights") -> str:
+        files = {**manifest.files, name: FileDigest(sha256=sha256 * 64, size_bytes=1)}
+        return digest_of(manifest.model_copy(update={"files": files}), "classify")
+
+    assert plain == manifest.files["classify.onnx"].sha256
+    assert len({plain, beside("a"), beside("b")}) == 3
+    assert beside("a", "README.md") == plain
 
 
 def test_a_build_can_be_given_up(trt: TensorRt, tmp_path: Path) -> None:

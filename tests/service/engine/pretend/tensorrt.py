@@ -140,7 +140,7 @@ class OnnxParser:
     def __init__(self, network: _Network, logger: Any) -> None:
         self._network = network
 
-    def parse(self, model: bytes) -> bool:
+    def parse(self, model: bytes, path: str) -> bool:
         self._network.take(model)
         return True
 
