@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import logging
 import re
 from collections.abc import Mapping, Sequence
@@ -125,7 +126,7 @@ def _open_on(path: Path, gpu: int, compute: Compute, max_batch: int) -> BoundBac
             turn=turn_of(gpu),
             record=compute.cuda_graphs and PROVIDER in ort.get_available_providers(),
             translate=meaning_of,
-            revive=_revive,
+            revive=functools.partial(_revive, gpu),
         )
     except UnboundError as error:
         raise ComputeError(f"the graph cannot be given buffers on a GPU: {error}") from None
@@ -189,10 +190,12 @@ class _CudaPair:
         self._stream.download(self._pinned, self._device, self._pinned.size_bytes)
 
 
-def _revive() -> None:
+def _revive(gpu: int) -> None:
     """After a lost device; nothing where the processor serves in its place."""
     with contextlib.suppress(ImportError, NoDriverError):
         if gpus():
             from service.engine.backends import cuda_memory
 
-            cuda_memory.revive()
+            cuda: Any = cuda_memory
+            cuda.check(cuda.runtime.cudaSetDevice(gpu))
+            cuda.revive()
