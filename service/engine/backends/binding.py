@@ -6,7 +6,6 @@ B the bucket, b <= B the samples in it.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import numpy as np
@@ -15,6 +14,7 @@ import onnxruntime as ort
 
 from service.engine.backends.backend import Tensors
 from service.engine.backends.memory import Memory, Pair, Strand
+from service.engine.backends.ports import Port, Ports
 
 DTYPES: Final[Mapping[str, npt.DTypeLike]] = {
     "tensor(float)": np.float32,
@@ -32,57 +32,22 @@ class UnboundError(Exception):
     """The graph has an input whose size behind the batch is not known beforehand."""
 
 
-@dataclass(frozen=True)
-class Port:
-    """One input or output: what a sample of it is; no shape where only a run tells."""
-
-    name: str
-    dtype: npt.DTypeLike
-    sample: tuple[int, ...] | None
-
-    @classmethod
-    def of(cls, argument: Any) -> Port:
-        sizes = argument.shape[1:]
-        known = len(argument.shape) > 0 and all(isinstance(size, int) for size in sizes)
-        return cls(argument.name, DTYPES[argument.type], tuple(sizes) if known else None)
+def ports_of(session: ort.InferenceSession) -> Ports:
+    """UnboundError where the inputs cannot be given buffers."""
+    ports = Ports(
+        tuple(_port_of(each) for each in session.get_inputs()),
+        tuple(_port_of(each) for each in session.get_outputs()),
+    )
+    for port in ports.inputs:
+        if port.sample is None:
+            raise UnboundError(f"the size of {port.name} is not known beforehand")
+    return ports
 
 
-@dataclass(frozen=True)
-class Ports:
-    inputs: tuple[Port, ...]
-    outputs: tuple[Port, ...]
-
-    @classmethod
-    def of(cls, session: ort.InferenceSession) -> Ports:
-        """UnboundError where the inputs cannot be given buffers."""
-        ports = cls(
-            tuple(Port.of(each) for each in session.get_inputs()),
-            tuple(Port.of(each) for each in session.get_outputs()),
-        )
-        for port in ports.inputs:
-            if port.sample is None:
-                raise UnboundError(f"the size of {port.name} is not known beforehand")
-        return ports
-
-    @property
-    def fixed(self) -> bool:
-        """Whether every output has its size before it is run."""
-        return all(port.sample is not None for port in self.outputs)
-
-    def check(self, inputs: Tensors) -> int:
-        """The batch; ValueError unless that is what the graph takes. Copying would bend it."""
-        if set(inputs) != {port.name for port in self.inputs}:
-            wanted = ", ".join(port.name for port in self.inputs)
-            raise ValueError(f"inputs {', '.join(sorted(inputs))} where the graph takes {wanted}")
-        batch = len(next(iter(inputs.values())))
-        for port in self.inputs:
-            value = inputs[port.name]
-            if value.dtype != port.dtype or value.shape != (batch, *(port.sample or ())):
-                raise ValueError(
-                    f"{port.name} is {value.dtype} {value.shape} where the graph takes "
-                    f"{np.dtype(port.dtype)} {(batch, *(port.sample or ()))}"
-                )
-        return batch
+def _port_of(argument: Any) -> Port:
+    sizes = argument.shape[1:]
+    known = len(argument.shape) > 0 and all(isinstance(size, int) for size in sizes)
+    return Port(argument.name, DTYPES[argument.type], tuple(sizes) if known else None)
 
 
 class Binding:

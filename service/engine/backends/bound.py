@@ -6,18 +6,15 @@ when the device is free, and copied out while the next one runs.
 
 from __future__ import annotations
 
-import bisect
 import itertools
 import logging
-import queue
 import threading
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import Final
 
-import numpy as np
 import onnxruntime as ort
 
 from service.engine.backends.backend import (
@@ -26,15 +23,22 @@ from service.engine.backends.backend import (
     Tensors,
     TimedOutputs,
 )
-from service.engine.backends.binding import Binding, Ports, UnboundError
+from service.engine.backends.batches import (
+    FreeSlots,
+    alike,
+    batch_of,
+    bucket_for,
+    buckets_up_to,
+    in_parts,
+)
+from service.engine.backends.binding import Binding, UnboundError, ports_of
 from service.engine.backends.memory import Memory, Strand
+from service.engine.backends.ports import Ports
 
 log = logging.getLogger(__name__)
 
 NOT_RECORDED: Final = -1
 """The id of ONNX Runtime with which a run is neither recorded nor replayed."""
-REPLAY_TOLERANCE: Final = 1e-3
-"""Relative to the largest number: two runs of a GPU may add in another order."""
 
 OpenSession = Callable[[bool], ort.InferenceSession]
 """Loads the graph; True asks for runs that are recorded and replayed."""
@@ -42,12 +46,6 @@ Translate = Callable[[Exception], Exception]
 """What an error of the runtime means to the engine."""
 
 _record_ids = itertools.count(1)
-
-
-def buckets_up_to(most: int) -> tuple[int, ...]:
-    """1, 2, 4, 8 … and `most` itself."""
-    powers = itertools.takewhile(lambda size: size < most, (1 << at for at in itertools.count()))
-    return (*powers, most)
 
 
 class _Slot:
@@ -75,29 +73,17 @@ class _Loaded:
         self, session: ort.InferenceSession, memory: Memory, slots: int, *, records: bool
     ) -> None:
         self.session = session
-        self.ports = Ports.of(session)
+        self.ports = ports_of(session)
         # Whose outputs vary in size cannot be replayed into buffers that stay.
         self.records = records and self.ports.fixed
         # ONNX Runtime keeps a recording for the thread that made it: one thread does them all.
         self._recorder = ThreadPoolExecutor(1, "recorder") if self.records else None
-        self.every_slot = [_Slot(memory) for _ in range(slots)]
-        self._free: queue.LifoQueue[_Slot] = queue.LifoQueue()
-        for slot in self.every_slot:
-            self._free.put(slot)
-
-    @contextmanager
-    def slot(self) -> Iterator[_Slot]:
-        """The one that was used last, whose buffers are in the caches; waits until one is free."""
-        slot = self._free.get()
-        try:
-            yield slot
-        finally:
-            self._free.put(slot)
+        self.slots = FreeSlots([_Slot(memory) for _ in range(slots)])
 
     def run(
         self, slot: _Slot, inputs: Tensors, size: int, turn: threading.Lock, *, recorded: bool
     ) -> TimedOutputs:
-        batch = _batch_of(inputs)
+        batch = batch_of(inputs)
         binding = slot.binding(self.session, self.ports, size)
         binding.fill(inputs, batch)
         with turn:
@@ -172,15 +158,8 @@ class BoundBackend:
 
     def run(self, inputs: Tensors, *, alone: bool = False) -> TimedOutputs:
         loaded = self._now()
-        batch, most = loaded.ports.check(inputs), self.buckets[-1]
-        parts = [
-            self._run(loaded, {name: value[at : at + most] for name, value in inputs.items()})
-            for at in range(0, batch, most)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return TimedOutputs(whole, sum(part.device_s for part in parts))
+        loaded.ports.check(inputs)
+        return in_parts(inputs, self.buckets[-1], lambda part: self._run(loaded, part))
 
     def rebuild(self) -> None:
         self.close()
@@ -220,13 +199,13 @@ class BoundBackend:
         return _Loaded(session, self._memory_of(session), self._slots, records=records)
 
     def _run(self, loaded: _Loaded, inputs: Tensors) -> TimedOutputs:
-        size = self.buckets[bisect.bisect_left(self.buckets, _batch_of(inputs))]
-        with loaded.slot() as slot, self._meaning():
+        size = bucket_for(batch_of(inputs), self.buckets)
+        with loaded.slots.one() as slot, self._meaning():
             return loaded.run(slot, inputs, size, self._turn, recorded=self._recorded)
 
     def _warm(self, inputs: Tensors, size: int) -> None:
         loaded = self._now()
-        for slot in loaded.every_slot:
+        for slot in loaded.slots.every:
             with self._meaning():
                 run = loaded.run(slot, inputs, size, self._turn, recorded=False)
             if not loaded.records:
@@ -240,7 +219,7 @@ class BoundBackend:
             except Exception as error:
                 self._give_up_recording(_first_line(error))
             else:
-                if _alike(run, replayed):
+                if alike(run, replayed):
                     continue
                 self._give_up_recording("what is replayed differs from what is run")
             self.close()
@@ -260,19 +239,6 @@ class BoundBackend:
     def _give_up_recording(self, why: str) -> None:
         log.warning("batches are not recorded: %s", why)
         self._record = False
-
-
-def _batch_of(inputs: Tensors) -> int:
-    return len(next(iter(inputs.values())))
-
-
-def _alike(one: Mapping[str, np.ndarray], other: Mapping[str, np.ndarray]) -> bool:
-    for name, value in one.items():
-        expected, found = value.astype(np.float64), other[name].astype(np.float64)
-        allowed = REPLAY_TOLERANCE * np.abs(expected).max(initial=1.0)
-        if not np.allclose(found, expected, rtol=0.0, atol=allowed, equal_nan=True):
-            return False
-    return True
 
 
 def _first_line(error: Exception) -> str:

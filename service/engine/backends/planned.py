@@ -9,7 +9,7 @@ from collections.abc import Callable
 from service.bundle import Bundle, BundleError, Graph, check_golden
 from service.engine.backends import gpus as driver
 from service.engine.backends.backend import Backend
-from service.engine.backends.bound import buckets_up_to
+from service.engine.backends.batches import buckets_up_to
 from service.engine.backends.replicas import Replicas
 from service.engine.backends.unplanned import Unplanned
 from service.engine.compute import Compute, ComputeError

@@ -5,17 +5,13 @@ B the bucket that is run, b <= B the samples in it.
 
 from __future__ import annotations
 
-import bisect
 import contextlib
 import logging
-import queue
 import re
 import threading
 import time
 from collections.abc import Callable, Iterator, Sequence
 from typing import Final
-
-import numpy as np
 
 from service.bundle import Graph
 from service.engine.backends import cuda_memory
@@ -25,14 +21,13 @@ from service.engine.backends.backend import (
     Tensors,
     TimedOutputs,
 )
+from service.engine.backends.batches import FreeSlots, alike, batch_of, bucket_for, in_parts
 from service.engine.backends.tensorrt_slot import Engine, Slot
 from service.engine.plans.library import PlanError, TensorRt
 
 log = logging.getLogger(__name__)
 
 NO_MEMORY: Final = re.compile(r"out of memory|outofmemory|alloc", re.IGNORECASE)
-REPLAY_TOLERANCE: Final = 1e-3
-"""Of the largest number of an output: two runs of a GPU may add in another order."""
 
 
 class TensorRtBackend:
@@ -73,7 +68,7 @@ class TensorRtBackend:
         self._select()
         for size in reversed(self.buckets):  # what does not fit is known first
             inputs = {name: value[:1].repeat(size, axis=0) for name, value in sample.items()}
-            for slot in loaded.every_slot:
+            for slot in loaded.slots.every:
                 with self._meaning():
                     ran = self._once(slot, inputs, size)
                 if self._record:
@@ -81,16 +76,9 @@ class TensorRtBackend:
 
     def run(self, inputs: Tensors, *, alone: bool = False) -> TimedOutputs:
         loaded = self._now()
-        batch, most = loaded.engine.check(inputs), self.buckets[-1]
+        loaded.engine.ports.check(inputs)
         self._select()
-        parts = [
-            self._run(loaded, {name: value[at : at + most] for name, value in inputs.items()})
-            for at in range(0, batch, most)
-        ]
-        if len(parts) == 1:
-            return parts[0]
-        whole = {name: np.concatenate([part[name] for part in parts]) for name in parts[0]}
-        return TimedOutputs(whole, sum(part.device_s for part in parts))
+        return in_parts(inputs, self.buckets[-1], lambda part: self._run(loaded, part))
 
     def rebuild(self) -> None:
         self._loaded = None  # what still runs holds its slot until it has failed
@@ -131,12 +119,12 @@ class TensorRtBackend:
                 self.buckets = self.buckets[:-1]
 
     def _run(self, loaded: _Loaded, inputs: Tensors) -> TimedOutputs:
-        size = self.buckets[bisect.bisect_left(self.buckets, _batch_of(inputs))]
-        with loaded.slot() as slot, self._meaning():
+        size = bucket_for(batch_of(inputs), self.buckets)
+        with loaded.slots.one() as slot, self._meaning():
             return self._once(slot, inputs, size)
 
     def _once(self, slot: Slot, inputs: Tensors, size: int) -> TimedOutputs:
-        batch = _batch_of(inputs)
+        batch = batch_of(inputs)
         slot.fill(inputs, batch, size)
         with self._turn:
             started = time.perf_counter()
@@ -159,13 +147,13 @@ class TensorRtBackend:
         except Exception as error:
             self._give_up_recording(str(error).partition("\n")[0])
         else:
-            if not _alike(ran, replayed):
+            if not alike(ran, replayed):
                 self._give_up_recording("what is replayed differs from what is run")
 
     def _give_up_recording(self, why: str) -> None:
         log.warning("batches are not recorded: %s", why)
         self._record = False
-        for slot in self._now().every_slot:
+        for slot in self._now().slots.every:
             slot.forget_recordings()
 
     @contextlib.contextmanager
@@ -186,33 +174,8 @@ class _Loaded:
 
     def __init__(self, engine: Engine, slots: Sequence[Slot]) -> None:
         self.engine = engine
-        self.every_slot = list(slots)
-        self._free: queue.LifoQueue[Slot] = queue.LifoQueue()
-        for slot in slots:
-            self._free.put(slot)
-
-    @contextlib.contextmanager
-    def slot(self) -> Iterator[Slot]:
-        """The one that was used last, whose buffers are in the caches; waits until one is free."""
-        slot = self._free.get()
-        try:
-            yield slot
-        finally:
-            self._free.put(slot)
+        self.slots = FreeSlots(slots)
 
     def close(self) -> None:
-        for slot in self.every_slot:
+        for slot in self.slots.every:
             slot.close()
-
-
-def _batch_of(inputs: Tensors) -> int:
-    return len(next(iter(inputs.values())))
-
-
-def _alike(one: Tensors, other: Tensors) -> bool:
-    for name, value in one.items():
-        expected, found = value.astype(np.float64), other[name].astype(np.float64)
-        allowed = REPLAY_TOLERANCE * np.abs(expected).max(initial=1.0)
-        if not np.allclose(found, expected, rtol=0.0, atol=allowed, equal_nan=True):
-            return False
-    return True

@@ -5,7 +5,6 @@ B the bucket that is run, b <= B the samples in it.
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -14,26 +13,8 @@ import numpy.typing as npt
 from service.bundle import Graph, TensorSpec
 from service.engine.backends.backend import OutOfMemoryError, Tensors
 from service.engine.backends.cuda_memory import CapturedWork, DeviceBuffer, PinnedBuffer, Stream
+from service.engine.backends.ports import Port, Ports
 from service.engine.plans.library import PlanError, TensorRt
-
-
-@dataclass(frozen=True)
-class Port:
-    """One input or output of the plan; no sample shape where only a run tells."""
-
-    name: str
-    dtype: np.dtype[np.generic]
-    sample: tuple[int, ...] | None
-
-    @classmethod
-    def of(cls, spec: TensorSpec) -> Port:
-        known = all(isinstance(axis, int) for axis in spec.shape[1:])
-        sample = tuple(int(axis) for axis in spec.shape[1:]) if known else None
-        return cls(spec.name, np.dtype(spec.dtype), sample)
-
-    def size_bytes(self, batch: int) -> int:
-        assert self.sample is not None
-        return int(np.prod((batch, *self.sample), dtype=np.int64)) * self.dtype.itemsize
 
 
 class Engine:
@@ -45,24 +26,11 @@ class Engine:
         self.handle: Any = trt.runtime.deserialize_cuda_engine(plan)
         if self.handle is None:
             raise PlanError(f"TensorRT does not take the plan: {trt.complaints.take()}")
-        self.inputs = tuple(Port.of(spec) for spec in graph.inputs)
-        self.outputs = tuple(Port.of(spec) for spec in graph.outputs)
+        self.ports = Ports(
+            tuple(_port_of(spec) for spec in graph.inputs),
+            tuple(_port_of(spec) for spec in graph.outputs),
+        )
         self._hold_to_the_manifest()
-
-    def check(self, inputs: Tensors) -> int:
-        """The batch; ValueError unless that is what the graph takes. Copying would bend it."""
-        if set(inputs) != {port.name for port in self.inputs}:
-            wanted = ", ".join(port.name for port in self.inputs)
-            raise ValueError(f"inputs {', '.join(sorted(inputs))} where the graph takes {wanted}")
-        batch = len(next(iter(inputs.values())))
-        for port in self.inputs:
-            value, wanted_shape = inputs[port.name], (batch, *(port.sample or ()))
-            if value.dtype != port.dtype or value.shape != wanted_shape:
-                raise ValueError(
-                    f"{port.name} is {value.dtype} {value.shape} where the graph takes "
-                    f"{port.dtype} {wanted_shape}"
-                )
-        return batch
 
     def _hold_to_the_manifest(self) -> None:
         modes = self.trt.module.TensorIOMode
@@ -74,8 +42,8 @@ class Engine:
             for index in range(self.handle.num_io_tensors)
             for name in [self.handle.get_tensor_name(index)]
         }
-        wanted = {port.name: (True, port.dtype) for port in self.inputs}
-        wanted |= {port.name: (False, port.dtype) for port in self.outputs}
+        wanted = {port.name: (True, np.dtype(port.dtype)) for port in self.ports.inputs}
+        wanted |= {port.name: (False, np.dtype(port.dtype)) for port in self.ports.outputs}
         if there != wanted:
             differing = sorted(
                 name for name in {*there, *wanted} if there.get(name) != wanted.get(name)
@@ -94,11 +62,13 @@ class Slot:
             raise OutOfMemoryError(f"no execution context: {engine.trt.complaints.take()}")
         self._recordings: dict[int, CapturedWork] = {}
         self._set_shapes(most)
-        self._inputs = {port: _Pair(port.size_bytes(most)) for port in engine.inputs}
-        fixed = [port for port in engine.outputs if self._is_fixed(port, most)]
+        self._inputs = {port: _Pair(port.size_bytes(most)) for port in engine.ports.inputs}
+        fixed = [port for port in engine.ports.outputs if self._is_fixed(port, most)]
         self._outputs = {port: _Pair(port.size_bytes(most)) for port in fixed}
         self._growing = {
-            port: allocator_of(engine.trt) for port in engine.outputs if port not in self._outputs
+            port: allocator_of(engine.trt)
+            for port in engine.ports.outputs
+            if port not in self._outputs
         }
         for port, pair in (*self._inputs.items(), *self._outputs.items()):
             self._context.set_tensor_address(port.name, pair.device.pointer)
@@ -143,7 +113,7 @@ class Slot:
             allocator.download(self._stream)
         self._stream.wait()
         found = {}
-        for port in self._engine.outputs:
+        for port in self._engine.ports.outputs:
             if port in self._growing:
                 value = self._growing[port].read(port.dtype)
                 if value.shape[:1] != (size,):  # only a batch has padding to cut off
@@ -180,7 +150,7 @@ class Slot:
         return True
 
     def _set_shapes(self, size: int) -> None:
-        for port in self._engine.inputs:
+        for port in self._engine.ports.inputs:
             if not self._context.set_input_shape(port.name, (size, *(port.sample or ()))):
                 raise PlanError(f"the plan does not take {size} of {port.name}")
 
@@ -191,6 +161,12 @@ class Slot:
             for allocator in self._growing.values():
                 allocator.raise_failure()
             raise PlanError(f"the plan did not run: {self._engine.trt.complaints.take()}")
+
+
+def _port_of(spec: TensorSpec) -> Port:
+    sizes = [axis for axis in spec.shape[1:] if isinstance(axis, int)]
+    known = len(sizes) == len(spec.shape) - 1
+    return Port(spec.name, np.dtype(spec.dtype), tuple(sizes) if known else None)
 
 
 class _Pair:

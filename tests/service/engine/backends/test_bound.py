@@ -15,8 +15,9 @@ from onnx import TensorProto, helper, numpy_helper
 
 from service.bundle import load_golden
 from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
+from service.engine.backends.batches import buckets_up_to
 from service.engine.backends.binding import UnboundError
-from service.engine.backends.bound import BoundBackend, buckets_up_to
+from service.engine.backends.bound import BoundBackend
 from service.engine.backends.memory import HostMemory
 from service.engine.backends.onnxruntime import OnnxRuntimeBackend
 from tests.bundles import write_tiny_classifier, write_tiny_detector
@@ -125,7 +126,7 @@ def test_an_answer_is_not_touched_by_the_batches_after_it(tmp_path: Path) -> Non
 
 def test_buffers_stay_where_they_are(tmp_path: Path) -> None:
     backend = bound(write_doubling(tmp_path), slots=1)
-    (slot,) = backend._now().every_slot
+    (slot,) = backend._now().slots.every
 
     def addresses() -> dict[int, list[int]]:
         return {
@@ -268,7 +269,7 @@ def test_warming_up_binds_every_bucket_in_every_slot(tmp_path: Path) -> None:
 
     backend.warm_up({"x": rows(1)})
 
-    for slot in backend._now().every_slot:
+    for slot in backend._now().slots.every:
         assert list(slot._bindings) == [1, 2, 4, 6]
 
 
@@ -425,7 +426,7 @@ def test_a_rebuilt_backend_answers_as_before_and_is_warm(tmp_path: Path) -> None
 
     assert revived == [True]
     assert backend._now() is not before
-    assert [list(slot._bindings) for slot in backend._now().every_slot] == [[1, 2, 4]] * 2
+    assert [list(slot._bindings) for slot in backend._now().slots.every] == [[1, 2, 4]] * 2
     np.testing.assert_array_equal(backend.run({"x": rows(3)})["y"], 2 * rows(3))
 
 
