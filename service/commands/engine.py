@@ -23,27 +23,25 @@ app = typer.Typer(help="Build TensorRT plans and look at them.", no_args_is_help
 
 Repositories = Annotated[
     list[str] | None,
-    typer.Option("--repository", help="Folder or URL; may be given again [as `serve`]"),
+    typer.Option("--repository", help="Folder or URL; may be given again (what `serve` serves)"),
 ]
-Cache = Annotated[Path | None, typer.Option(help="Where plans lie [PANOPTES_PLAN_DIR]")]
+Cache = Annotated[Path | None, typer.Option(help="Where plans lie")]
 Gpu = Annotated[int, typer.Option(min=0, help="The GPU to build on")]
 
 
 @app.command()
 def build(
     models: Annotated[
-        list[str] | None, typer.Argument(help="name or name:version [all versions of all]")
+        list[str] | None, typer.Argument(help="name or name:version (all of all)")
     ] = None,
     repository: Repositories = None,
     cache: Cache = None,
     precision: Annotated[
-        str | None, typer.Option(help="Of float32: tf32, or fp32 without it [PANOPTES_…]")
+        str | None, typer.Option(help="Of products of float32: tf32 or fp32")
     ] = None,
-    best_batch: Annotated[
-        int | None, typer.Option(min=1, help="What plans are fastest at [PANOPTES_…]")
-    ] = None,
+    best_batch: Annotated[int | None, typer.Option(min=1, help="What plans are fastest at")] = None,
     effort: Annotated[
-        int | None, typer.Option(min=0, max=5, help="How long to look for kernels [PANOPTES_…]")
+        int | None, typer.Option(min=0, max=5, help="How long to look for kernels")
     ] = None,
     workspace_mb: Annotated[
         int | None, typer.Option(min=1, help="GPU memory that a kernel may use for itself")
@@ -53,7 +51,7 @@ def build(
 ) -> None:
     """Build the plans of every graph that has none, and say what came of each.
 
-    Ends with status 1 where not one graph has a plan.
+    What is not given is as PANOPTES_PLAN_… says. Ends with status 1 where not one graph has a plan.
     """
     from rich.console import Console
 

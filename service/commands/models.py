@@ -80,16 +80,18 @@ def check(
     """Check a bundle as the server does: its hashes, its task, its golden outputs."""
     from service.bundle import BundleError, read_bundle
     from service.engine.backends.choose import check_compute
-    from service.engine.compute import KINDS, Compute, ComputeError
+    from service.engine.backends.unplanned import Unplanned
+    from service.engine.compute import KINDS, ComputeError
     from service.engine.device import device_of
     from service.engine.model import load_model
+    from service.settings import Settings
     from service.tasks import check_bundle
 
     console = Console()
     kind = next((known for known in KINDS if known == device), None)
     if kind is None:
         raise typer.BadParameter(f"{device} is none of {', '.join(KINDS)}", param_hint="--device")
-    compute = Compute(device=kind)
+    compute = Settings(device=kind).compute
     try:
         check_compute(compute)
         bundle = read_bundle(folder)
@@ -99,6 +101,8 @@ def check(
         console.print(f"[red]{folder}: {escape(str(error))}")
         raise typer.Exit(1) from None
     for role, lane in model.lanes.items():
+        if isinstance(lane.backend, Unplanned):
+            console.print(f"[yellow]{role} ran on ONNX Runtime: {escape(lane.backend.why)}")
         console.print(
             f"[green]ok[/] {model.ref} {role}: drift {model.drift[role]:.2g} of at most "
             f"{bundle.manifest.graphs[role].golden_tolerance:.2g}; "

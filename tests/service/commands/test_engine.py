@@ -10,6 +10,7 @@ import pytest
 from typer.testing import CliRunner
 
 from service.commands.engine import app
+from service.commands.models import app as models
 from service.engine.plans.cache import FACTS_FILE, PLAN_FILE
 from tests.bundles import write_iterative, write_tiny_classifier
 from tests.service.engine.pretend.fixtures import Machine, pretended_gpu
@@ -174,6 +175,17 @@ def test_the_list_knows_plans_of_bundles_that_are_gone(
     _, line = engine("list", repository=empty)
 
     assert line.rstrip().endswith("stale: no bundle here has this graph")
+
+
+def test_a_bundle_can_be_checked_by_its_plan(machine: Machine, repository: Path) -> None:
+    folder = str(repository / "tiny" / "1")
+    without = CliRunner().invoke(models, ["check", folder, "--device", "tensorrt"])
+    engine("build", "tiny:1", repository=repository)
+    by_plan = CliRunner().invoke(models, ["check", folder, "--device", "tensorrt"])
+
+    assert without.exit_code == by_plan.exit_code == 0
+    assert "classify ran on ONNX Runtime: no plan was built" in without.output
+    assert "ONNX Runtime" not in by_plan.output
 
 
 def test_without_a_gpu_it_says_what_is_missing(repository: Path) -> None:
