@@ -43,6 +43,7 @@ class Running:
     request: Request
 
 
+SERVE = "import typer; from service.commands.serve import serve; typer.run(serve)"
 Contender = Callable[[Subject, Path], contextlib.AbstractContextManager[Running]]
 """Starts a server for a subject, its log going to the given folder."""
 
@@ -76,11 +77,19 @@ def settings_of(compute: Compute) -> dict[str, str]:
     }
 
 
+def _serve() -> list[str]:
+    """The command as it is installed, or as it lies here where nothing is installed."""
+    installed = Path(sys.executable).with_name("panoptes")
+    if installed.exists():
+        return [str(installed), "serve"]
+    return [sys.executable, "-c", SERVE]
+
+
 @contextlib.contextmanager
 def panoptes_server(repositories: list[Path], logs: Path, **settings: str) -> Iterator[Server]:
     """As people start it, but for settings. Without repositories it serves the starter pack."""
     port = free_port()
-    command = [str(Path(sys.executable).with_name("panoptes")), "serve", "--port", str(port)]
+    command = [*_serve(), "--port", str(port)]
     for repository in repositories:
         command += ["--repository", str(repository)]
     with serving(

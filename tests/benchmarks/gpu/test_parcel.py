@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.gpu.pack import slim
+from benchmarks.gpu.pack import locked, slim
 from benchmarks.gpu.parcel import ParcelError, pack, unpack
 from benchmarks.process import ROOT
 from tests.benchmarks.gpu.test_fatbin import CODE, LIBRARY
@@ -89,3 +89,12 @@ def test_only_what_runs_models_is_packed(tmp_path: Path) -> None:
     ]
     assert CODE[80] not in (capi / "libonnxruntime_providers_cuda.so").read_bytes()
     assert not (tmp_path / "onnxruntime" / "transformers").exists()
+
+
+def test_packages_are_those_of_the_image() -> None:
+    runtime = {spec.partition("==")[0] for spec in locked(everything=False)}
+    everything = {spec.partition("==")[0] for spec in locked(everything=True)}
+
+    assert runtime == {"onnxruntime-gpu", "cuda-bindings", "cuda-pathfinder"}
+    assert runtime | {"fastapi", "orjson", "tokenizers"} <= everything
+    assert not any(name.startswith("nvidia-") for name in everything)
