@@ -8,7 +8,7 @@ from collections.abc import Callable
 
 from service.bundle import Bundle, BundleError, Graph, check_golden
 from service.engine.backends import gpus as driver
-from service.engine.backends.backend import Backend
+from service.engine.backends.backend import Backend, DeviceLostError, OutOfMemoryError
 from service.engine.backends.batches import buckets_up_to
 from service.engine.backends.replicas import Replicas
 from service.engine.backends.unplanned import Unplanned
@@ -76,18 +76,30 @@ def make_plan(
     One that drifts is kept too, marked as refused: or it would be built again at every start.
     """
     built = planner.build(bundle, role, on_progress=on_progress, cancelled=cancelled)
-    graph, refused = bundle.manifest.graphs[role], ""
-    backend = _run_plan(planner, lambda: built.plan, graph, compute, gpu)
     try:
-        check_golden(bundle, lambda _, inputs: backend.run(inputs), roles=(role,))
-    except BundleError as error:
-        refused = str(error)
-    finally:
-        backend.close()
+        refused = _drift(planner, built.plan, bundle, role, compute, gpu)
+    except (OutOfMemoryError, DeviceLostError) as error:  # which says nothing of the plan
+        raise PlanError(f"it was built, but could not be tried: {error}") from error
     found = planner.store(bundle, role, built, refused=refused)
     if refused:
         raise PlanError(refused)
     return found
+
+
+def _drift(
+    planner: Planner, plan: bytes, bundle: Bundle, role: str, compute: Compute, gpu: int
+) -> str:
+    """Why a plan must not be used, by the golden outputs; empty where it may."""
+    backend = _run_plan(planner, lambda: plan, bundle.manifest.graphs[role], compute, gpu)
+    try:
+        check_golden(bundle, lambda _, inputs: backend.run(inputs), roles=(role,))
+    except BundleError as error:
+        if isinstance(error.__cause__, OutOfMemoryError | DeviceLostError):
+            raise error.__cause__ from None
+        return str(error)
+    finally:
+        backend.close()
+    return ""
 
 
 def _run_plan(

@@ -131,6 +131,24 @@ def test_a_plan_that_drifts_is_refused_once_and_for_all(machine: Machine, reposi
     assert "built in" in line
 
 
+@pytest.mark.parametrize("when", ["loaded", "run"])
+def test_a_plan_that_found_no_memory_is_not_held_against_it(
+    machine: Machine, repository: Path, when: str
+) -> None:
+    if when == "run":
+        machine.faults.add("no memory")
+    else:
+        machine.cuda.memory_bytes = 100
+    (line,) = engine("build", "tiny:1", repository=repository, status=1)
+    assert line.endswith("built, but could not be tried: the GPU's memory is full")
+    machine.faults.clear()
+    machine.cuda.memory_bytes = 1 << 30
+
+    (line,) = engine("build", "tiny:1", repository=repository)
+
+    assert "built in" in line
+
+
 def test_a_plan_cut_short_is_built_anew(machine: Machine, repository: Path, tmp_path: Path) -> None:
     engine("build", "tiny:1", repository=repository)
     (sidecar,) = sidecars(tmp_path)
