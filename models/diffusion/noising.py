@@ -3,6 +3,7 @@
 from typing import NamedTuple
 
 import torch
+import torch.nn.functional as F
 from torch import Tensor
 
 from models.diffusion.painter import noise_schedule
@@ -63,3 +64,29 @@ class Noising:
             return torch.ones_like(kept, dtype=torch.float32)
         capped = ratio.clamp_max(self._min_snr)
         return (capped / (ratio + 1 if self._prediction == "v" else ratio)).float()
+
+
+def squared_error(
+    answer: Tensor,
+    noised: Noised,
+    *,
+    covered: Tensor | None = None,
+    foreground: float = 1.0,
+    scales: int = 1,
+) -> Tensor:
+    """The mean squared error of each sample, float [B].
+
+    Cells that are `covered` (bool [B, h, w]) count `foreground` times where no noise is left, and
+    the less the more there is. On each further scale, of maps averaged over 2 x 2 cells, 4 x 4 and
+    so on, white noise counts as much, and what is large more.
+    """
+    errors = answer - noised.target  # [B, C, h, w]
+    squares = errors.square().mean(1)  # [B, h, w]
+    emphasis = torch.ones_like(squares)
+    if covered is not None:
+        emphasis = emphasis + (foreground - 1) * noised.kept[:, None, None] * covered
+    total = (emphasis * squares).mean((1, 2)) / emphasis.mean()
+    for level in range(1, scales):
+        coarse = F.avg_pool2d(errors, 2**level)
+        total = total + 4**level * coarse.square().mean((1, 2, 3))
+    return total / scales

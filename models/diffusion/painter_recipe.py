@@ -22,6 +22,9 @@ class PainterRecipe:
     above 0 where outlines are decided, at more noise than signal.
     `foreground` is the weight of cells that show a thing, where no noise is left; with the signal
     it falls to the 1 of all others, so that where things are stays as likely as it is.
+    With `scales` above 1 the error counts again on maps that are averaged over 2 x 2 cells, 4 x 4
+    and so on (Hoogeboom et al. 2023, section 3.2): outlines matter more, textures less, and the
+    best answer stays the same.
     `start_from` is a checkpoint of the same networks. Latents are kept under `latents`, or the
     user's cache.
     """
@@ -39,6 +42,7 @@ class PainterRecipe:
     min_snr: float = 0.0
     logit_mean: float | None = None
     foreground: float = 1.0
+    scales: int = 1
     start_from: str | None = None
     latents: str | None = None
 
@@ -47,5 +51,5 @@ class PainterRecipe:
             raise RecipeError("give exactly one of `text` and `text_from`")
         if not 0 <= self.unconditional < 1:
             raise ValueError(f"unconditional must be in [0, 1), got {self.unconditional}")
-        if self.min_snr < 0 or self.foreground < 1:
-            raise ValueError("min_snr cannot be negative, and foreground not below 1")
+        if self.min_snr < 0 or min(self.foreground, self.scales) < 1:
+            raise ValueError("min_snr cannot be negative, foreground and scales not below 1")

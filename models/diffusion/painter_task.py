@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-import torch.nn.functional as F
 from tokenizers import Tokenizer
 from torch import Tensor, nn
 
@@ -15,7 +14,7 @@ from models.data.world import default_root
 from models.diffusion.checkpoint import describe_painter, load_autoencoder
 from models.diffusion.data import CaptionedPictures, open_pictures
 from models.diffusion.latents import channel_figures, encode_pictures
-from models.diffusion.noising import Noising
+from models.diffusion.noising import Noising, squared_error
 from models.diffusion.painter import Painter
 from models.diffusion.painter_recipe import PainterRecipe
 from models.diffusion.spec import PainterSpec
@@ -88,13 +87,14 @@ class PainterTask:
         latents = batch["latents"].float()
         noised = self._noising.noise(latents, self._noising.draw_times(latents))
         answer = network(noised.latents, noised.times, batch["tokens"]).float()
-        errors = F.mse_loss(answer, noised.target, reduction="none").mean(1)  # [B, h, w]
-        emphasis = torch.ones_like(errors)
-        if "covered" in batch:
-            more = (self.recipe.foreground - 1) * noised.kept  # [B]
-            emphasis = emphasis + more[:, None, None] * batch["covered"]
-        weighted = (emphasis * errors).mean((1, 2)) / emphasis.mean()
-        return {"loss": (noised.weights * weighted).mean()}
+        error = squared_error(
+            answer,
+            noised,
+            covered=batch.get("covered"),
+            foreground=self.recipe.foreground,
+            scales=self.recipe.scales,
+        )
+        return {"loss": (noised.weights * error).mean()}
 
     def evaluate(self, network: nn.Module, place: Place) -> dict[str, float]:
         """`error`: the mean squared one, at evenly spread times, with the same noise always."""

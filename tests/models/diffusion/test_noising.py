@@ -6,7 +6,7 @@ from diffusers import DDPMScheduler
 from diffusers.training_utils import compute_snr
 from scipy.stats import kstest
 
-from models.diffusion.noising import Noising
+from models.diffusion.noising import Noised, Noising, squared_error
 from models.diffusion.spec import NoiseSpec
 
 SPECS = [NoiseSpec(), NoiseSpec(schedule="scaled-linear", prediction="epsilon")]
@@ -60,3 +60,40 @@ def test_logits_of_times_may_be_normal(mean: float) -> None:
     logits = (times / (1 - times)).log().numpy()
     assert kstest(logits - mean, "norm").statistic < 0.01
     assert not torch.equal(times, times.sort().values)
+
+
+def noised_with(target: torch.Tensor, kept: list[float]) -> Noised:
+    nothing = torch.zeros(len(kept))
+    return Noised(torch.zeros_like(target), nothing, target, nothing + 1, torch.tensor(kept))
+
+
+def test_covered_cells_count_more_the_less_noise_there_is() -> None:
+    target, covered = torch.randn(2, 3, 2, 2), torch.rand(2, 2, 2) < 0.5
+    kept = [1.0, 0.25]
+    found = squared_error(
+        torch.zeros_like(target), noised_with(target, kept), covered=covered, foreground=5.0
+    )
+    weights = [
+        [1 + 4 * k * float(c) for c in cells.flatten()]
+        for k, cells in zip(kept, covered, strict=True)
+    ]
+    mean = sum(map(sum, weights)) / 8
+    for i in range(2):
+        squares = target[i].square().mean(0).flatten().tolist()
+        expected = sum(w * s for w, s in zip(weights[i], squares, strict=True)) / 4 / mean
+        assert found[i].item() == pytest.approx(expected, rel=1e-5)
+
+
+def test_noise_counts_alike_on_every_scale_and_outlines_more_on_the_coarse() -> None:
+    torch.manual_seed(0)
+    white = torch.randn(1, 8, 128, 128)
+    one, three = (
+        squared_error(torch.zeros_like(white), noised_with(white, [0.5]), scales=scales).item()
+        for scales in (1, 3)
+    )
+    assert one == pytest.approx(white.square().mean().item()) and three == pytest.approx(
+        one, rel=0.05
+    )
+    flat = torch.full((1, 1, 8, 8), 0.5)
+    found = squared_error(torch.zeros_like(flat), noised_with(flat, [0.5]), scales=3)
+    assert found.item() == pytest.approx(0.25 * (1 + 4 + 16) / 3)
