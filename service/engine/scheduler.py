@@ -7,18 +7,18 @@ import logging
 import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 
 from service.engine import forecast
 from service.engine.admission import check_room, check_time
+from service.engine.batch import Batch, UnderWay
 from service.engine.forecast import Stage
 from service.engine.job import Job, Priority, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer, outcome_of, refusal_of
+from service.engine.standing import Standing, too_late
 from service.errors import (
     BusyError,
     ClientGoneError,
-    DeadlineError,
     PanoptesError,
     UnavailableError,
 )
@@ -29,14 +29,6 @@ Clock = Callable[[], float]
 
 LOST_DEVICES_MAX = 1
 """A job that was running on this many devices when they died is not tried on another."""
-
-
-@dataclass(frozen=True, eq=False)
-class Batch:
-    lane: Lane
-    jobs: list[Job]
-    alone: bool
-    """Nothing else runs or waits: the batch may have the whole device."""
 
 
 class Scheduler:
@@ -59,13 +51,8 @@ class Scheduler:
         self._work = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
         self._lanes: list[Lane] = []
-        self._ends: dict[Batch, float] = {}
-        """The batches that are under way, and when each should be done."""
-        self._answering: set[Batch] = set()
-        """Those of them that have run."""
-        self._draining = False
-        self._stopped = False
-        self._lost: str | None = None
+        self._under_way = UnderWay(workers)
+        self._standing = Standing()
 
     # -- lanes
 
@@ -128,7 +115,7 @@ class Scheduler:
         with self._lock:
             try:
                 if admitted:
-                    self._admit_promised(lane)
+                    self._standing.check_alive(lane)
                 else:
                     self._admit(lane, jobs, then)
             except PanoptesError as error:
@@ -170,7 +157,7 @@ class Scheduler:
         with self._lock:
             if job.state is not State.QUEUED:
                 return
-            self._settle(lane, job, _too_late(job))
+            self._settle(lane, job, too_late(job))
         _tell([job])
 
     # -- jobs going out, to a worker
@@ -184,7 +171,7 @@ class Scheduler:
             with self._lock:
                 batch, dropped = self._pick()
                 if batch is None and not dropped:
-                    if self._stopped or not block:
+                    if self._standing.stopped or not block:
                         return None
                     self._work.wait()
             # Outside the lock: a listener may do as it likes.
@@ -195,8 +182,7 @@ class Scheduler:
     def worker_free(self, batch: Batch) -> None:
         """The worker that took this batch has dealt with every job of it."""
         with self._lock:
-            del self._ends[batch]
-            self._answering.discard(batch)
+            self._under_way.remove(batch)
             self._place_is_free()
 
     def wanted(self, lane: Lane, jobs: Sequence[Job]) -> list[Job]:
@@ -261,7 +247,7 @@ class Scheduler:
         with self._lock:
             if not alone:
                 batch.lane.cost.observe_run(size, seconds)
-            self._answering.add(batch)
+            self._under_way.ran(batch)
             self._place_is_free()
 
     def shrink(self, lane: Lane, size: int) -> None:
@@ -289,27 +275,27 @@ class Scheduler:
                 else:
                     lane.running -= 1
                     lane.push(job, self._clock())
-            first = self._lost is None
-            self._lost = what
+            first = self._standing.lost is None
+            self._standing.lost = what
         _tell(failed)
         return first
 
     def recover(self) -> None:
         """The device is rebuilt."""
         with self._lock:
-            self._lost = None
+            self._standing.lost = None
             self._work.notify_all()
 
     @property
     def healthy(self) -> bool:
-        return self._lost is None and not self._stopped
+        return self._standing.lost is None and not self._standing.stopped
 
     # -- the end
 
     def drain(self, timeout_s: float) -> bool:
         """Refuse what comes, finish what is here. False if the time was too short."""
         with self._lock:
-            self._draining = True
+            self._standing.draining = True
             return self._quiet.wait_for(
                 lambda: not any(lane.pending for lane in self._lanes), timeout_s
             )
@@ -317,7 +303,7 @@ class Scheduler:
     def stop(self) -> None:
         """Settle what still waits, drop what runs after its step, and let the workers go."""
         with self._lock:
-            self._draining = self._stopped = True
+            self._standing.draining = self._standing.stopped = True
             left = []
             for lane in self._lanes:
                 for job in lane.waiting():
@@ -348,12 +334,11 @@ class Scheduler:
             self._work.notify()
 
     def _wait_s(self, stages: Sequence[Stage], priority: Priority) -> float:
-        now = self._clock()
         return forecast.wait_s(
             stages,
             priority,
             lanes=self._lanes,
-            under_way_s=[max(end - now, 0.0) for end in self._ends.values()],
+            under_way_s=self._under_way.left_s(self._clock()),
             workers=self._workers,
         )
 
@@ -365,30 +350,18 @@ class Scheduler:
 
     def _admit_stages(self, stages: Sequence[Stage], deadline: float, priority: Priority) -> None:
         lane, jobs = stages[0].lane, stages[0].jobs
-        if self._draining or lane.closing:
-            raise UnavailableError(
-                "the server is stopping" if self._draining else "the model is being unloaded"
-            )
-        if self._lost is not None:
-            raise UnavailableError("the device is being rebuilt")
+        self._standing.check_open(lane)
         if not jobs:
             return
         left_s = deadline - self._clock()
         check_room(stages, lambda stage: self._wait_s([stage], priority))
         check_time(left_s, lambda: self._wait_s(stages, priority))
 
-    def _admit_promised(self, lane: Lane) -> None:
-        """Refused only where nothing will ever run again."""
-        if self._stopped or lane.closed:
-            raise UnavailableError(
-                "the server is stopping" if self._stopped else "the model was unloaded"
-            )
-
     def _pick(self) -> tuple[Batch | None, list[Job]]:
         """The batch to run now, if any, and the jobs that were dropped on the way."""
         dropped: list[Job] = []
-        while self._lost is None and not self._stopped:
-            busy = len(self._ends) - len(self._answering) >= self._workers
+        while self.healthy:
+            busy = self._under_way.full
             waiting = [
                 (urgency, index)
                 for index, lane in enumerate(self._lanes)
@@ -400,15 +373,15 @@ class Scheduler:
             jobs = self._gather(lane, dropped)
             if jobs:
                 queued = any(other.queued for other in self._lanes)
-                batch = Batch(lane, jobs, alone=not self._ends and not queued)
-                self._ends[batch] = self._clock() + lane.cost.seconds(len(jobs))
+                batch = Batch(lane, jobs, alone=not self._under_way and not queued)
+                self._under_way.add(batch, self._clock() + lane.cost.seconds(len(jobs)))
                 return batch, dropped
         return None, dropped
 
     def _gather(self, lane: Lane, dropped: list[Job]) -> list[Job]:
         now = self._clock()
         # What other idle workers could take at the same moment is left to them.
-        idle = self._workers - len(self._ends)
+        idle = self._workers - len(self._under_way)
         share = math.ceil(lane.queued / max(idle, 1))
         size = lane.cost.batch_to_run(min(share, lane.batch_cap))
         jobs: list[Job] = []
@@ -425,13 +398,7 @@ class Scheduler:
         return jobs
 
     def _drop_reason(self, lane: Lane, job: Job) -> PanoptesError | None:
-        if job.abandoned:
-            return ClientGoneError("the client went away")
-        if lane.closed:
-            return UnavailableError("the model was unloaded")
-        if self._stopped:
-            return UnavailableError("the server is stopping")
-        return _too_late(job) if job.deadline <= self._clock() else None
+        return self._standing.why_drop(lane, job, self._clock())
 
     def _settle(self, lane: Lane, job: Job, error: Exception | None) -> None:
         assert job.state is not State.DONE, "a job is settled once"
@@ -448,10 +415,3 @@ def _tell(jobs: Sequence[Job]) -> None:
             job.on_done(job)
         except Exception:  # one listener's defect must reach neither the others nor the worker
             log.exception("a job's listener failed")
-
-
-def _too_late(job: Job) -> DeadlineError:
-    done = job.steps - job.steps_left
-    return DeadlineError(
-        f"the deadline passed after {done} of {job.steps} steps" if done else "the deadline passed"
-    )

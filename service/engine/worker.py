@@ -15,10 +15,11 @@ import numpy as np
 import numpy.typing as npt
 
 from service.engine.backends.backend import DeviceLostError, OutOfMemoryError, TimedOutputs
+from service.engine.batch import Batch
 from service.engine.job import Job, Sample, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer
-from service.engine.scheduler import Batch, Clock, Scheduler
+from service.engine.scheduler import Clock, Scheduler
 from service.errors import ModelRunError, PanoptesError
 
 log = logging.getLogger(__name__)

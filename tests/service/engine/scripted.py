@@ -11,10 +11,11 @@ import numpy as np
 import numpy.typing as npt
 
 from service.engine.backends.backend import OutOfMemoryError, Tensors
+from service.engine.batch import Batch
 from service.engine.cost import CostCurve
 from service.engine.job import Job, Sample
 from service.engine.lane import Lane
-from service.engine.scheduler import Batch, Scheduler
+from service.engine.scheduler import Scheduler
 from service.engine.worker import Worker
 
 

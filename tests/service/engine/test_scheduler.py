@@ -8,9 +8,9 @@ from collections.abc import Callable
 import pytest
 
 from service.engine.admission import SAFETY
+from service.engine.batch import Batch
 from service.engine.job import Job, Priority, Sample, State
 from service.engine.lane import Lane
-from service.engine.scheduler import Batch
 from service.errors import (
     BusyError,
     ClientGoneError,

@@ -17,9 +17,9 @@ from hypothesis.stateful import (
 )
 
 from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
+from service.engine.batch import Batch
 from service.engine.job import Job, Priority, Sample, State
 from service.engine.lane import Lane
-from service.engine.scheduler import Batch
 from service.errors import BadImageError, BusyError, PayloadTooLargeError, UnavailableError
 from tests.service.engine.scripted import Rig, after, backend_of, counting_job
 
