@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Tensor
 
-from models.data.world import palette
+from models.data.world import palette, still_life
 from models.data.world.names import COLOURS, MATERIALS, SHAPES, TABLES, WALLS
 from models.data.world.noise import TILES
 from models.data.world.randomness import Draws
@@ -16,8 +16,6 @@ from models.data.world.vectors import normalise
 _DEGREE = math.pi / 180
 _ROOM_BETWEEN = 0.05  # metres between the round footprints of two objects
 _TRIES = 24
-_STILL_LIFE_NEARNESS = 0.66  # the camera's distance, relative to that of a tabletop,
-_STILL_LIFE_SPREAD = 0.58  # and how far apart its objects stand
 _TWINS = 0.3  # the share of objects that take after an earlier one
 
 # Half extents along x, y, z per unit of scale, from the stockiest to the slenderest of its kind.
@@ -55,9 +53,16 @@ def compose_scenes(spec: SceneSpec, *, seed: int, indices: Tensor) -> Scenes:
     shape, colour = _kinds(draws, objects)
     size = _sizes(spec, draws, shape)
     reach, foot = _reach(shape, size), _footprint(shape, size)
-    camera = _close_camera(draws, size, reach) if spec.close_up else _table_camera(spec, draws)
-    present, x, z = _places(spec, draws, camera, foot)
+    if spec.still_life:
+        here = len(indices), indices.device
+        camera, light = still_life.camera(*here), still_life.light(*here)
+        present, x, z = still_life.places(spec, draws)
+    else:
+        camera = _close_camera(draws, size, reach) if spec.close_up else _table_camera(draws)
+        light = _light(draws, camera)
+        present, x, z = _places(spec, draws, camera, foot)
     position = torch.stack([x, size[1], z])
+    room = _room(draws, (z + foot).where(present, -math.inf).amax(1))
     return Scenes(
         present=present,
         shape=shape,
@@ -65,12 +70,12 @@ def compose_scenes(spec: SceneSpec, *, seed: int, indices: Tensor) -> Scenes:
         material=draws.integers("material", len(MATERIALS), objects),
         size=size,
         position=position,
-        yaw=_yaw(draws, shape, position, camera),
+        yaw=_yaw(spec, draws, shape, position, camera),
         reach=reach,
         telling=draws.words("telling"),
         camera=camera,
-        light=_light(draws, camera),
-        room=_room(draws, (z + foot).where(present, -math.inf).amax(1)),
+        light=light,
+        room=still_life.settled(room) if spec.still_life else room,
     )
 
 
@@ -92,7 +97,9 @@ def _sizes(spec: SceneSpec, draws: Draws, shape: Tensor) -> Tensor:
     table = torch.tensor([_PROPORTIONS[name] for name in SHAPES], device=shape.device)  # [S, 2, 3]
     stocky, slender = table[shape].unbind(2)  # [B, K, 3]
     slenderness = draws.uniform("proportion", *shape.shape[1:])[..., None]
-    low, high = (0.40, 0.60) if spec.close_up else (0.36, 0.54) if spec.still_life else (0.30, 0.54)
+    low, high = (
+        (0.40, 0.60) if spec.close_up else still_life.SCALES if spec.still_life else (0.30, 0.54)
+    )
     scale = draws.uniform("scale", *shape.shape[1:], low=low, high=high)
     return ((stocky + (slender - stocky) * slenderness) * scale[..., None]).permute(2, 0, 1)
 
@@ -141,10 +148,9 @@ def _close_camera(draws: Draws, size: Tensor, reach: Tensor) -> Camera:
     )
 
 
-def _table_camera(spec: SceneSpec, draws: Draws) -> Camera:
+def _table_camera(draws: Draws) -> Camera:
     half_width = (draws.uniform("view", low=38 * _DEGREE, high=46 * _DEGREE) / 2).tan()
-    nearness = _STILL_LIFE_NEARNESS if spec.still_life else 1.0
-    distance = draws.uniform("distance", low=4.2 * nearness, high=5.0 * nearness)
+    distance = draws.uniform("distance", low=4.2, high=5.0)
     aside = draws.uniform("aside", low=-0.15, high=0.15)
     above = draws.uniform("above", low=0.10, high=0.35)
     return _view_from(
@@ -165,8 +171,6 @@ def _places(
     wanted = spec.min_objects + draws.integers("count", 1 + spec.max_objects - spec.min_objects)
     away = draws.uniform("away", objects, _TRIES, low=-1.35, high=1.35)  # [B, K, T]
     across = draws.uniform("across", objects, _TRIES, low=-1, high=1) * (1.0 + 0.25 * (away + 1.2))
-    if spec.still_life:
-        away, across = away * _STILL_LIFE_SPREAD, across * _STILL_LIFE_SPREAD
     ahead = normalise(camera.forward * torch.tensor([[1.0], [0.0], [1.0]], device=foot.device))
     east, north = ahead[0, :, None, None], ahead[2, :, None, None]
     try_x, try_z = across * north + away * east, away * north - across * east
@@ -184,12 +188,13 @@ def _places(
     return present, x, z
 
 
-def _yaw(draws: Draws, shape: Tensor, position: Tensor, camera: Camera) -> Tensor:
+def _yaw(spec: SceneSpec, draws: Draws, shape: Tensor, position: Tensor, camera: Camera) -> Tensor:
     """Turned at random, solids with sides within their `_TURNS` from facing the camera. [B, K]"""
     turns = [_TURNS.get(name, (0.0, 360.0, 360.0)) for name in SHAPES]
     low, high, period = torch.tensor(turns, device=shape.device)[shape].unbind(-1)
     objects = shape.shape[1]
-    turned = low + (high - low) * draws.uniform("turn", objects)
+    least, most = still_life.TURNS if spec.still_life else (0.0, 1.0)
+    turned = low + (high - low) * draws.uniform("turn", objects, low=least, high=most)
     turned = turned + period * draws.integers("quarter", 4, objects)
     sight = position - camera.eye[:, :, None]
     return torch.atan2(sight[0], sight[2]) + turned * _DEGREE

@@ -72,22 +72,22 @@ def test_cubes_never_stand_face_on() -> None:
     assert float(degrees.min()) > 21.9 and float(degrees.max()) < 68.1
 
 
-def test_the_things_of_a_still_life_are_near_and_close_together() -> None:
-    numbers = torch.arange(500)
-    far, near = (
-        compose_scenes(SceneSpec(max_objects=3, still_life=still), seed=0, indices=numbers)
-        for still in (False, True)
-    )
-    distances = [
-        (scenes.position - scenes.camera.eye[:, :, None]).norm(dim=0)[scenes.present].mean()
-        for scenes in (far, near)
-    ]
-    assert distances[1] < 0.75 * distances[0]
-    x, _, z = near.position
-    assert float(torch.hypot(x, z)[near.present].max()) < 1.6
-    pairs = near.present[:, 0] & near.present[:, 1]
-    apart = torch.hypot(x[:, 0] - x[:, 1], z[:, 0] - z[:, 1])[pairs]
-    assert float(apart.min()) > 0.5
+def test_a_still_life_is_arranged_and_seen_from_one_place() -> None:
+    spec = SceneSpec(max_objects=3, still_life=True)
+    scenes = compose_scenes(spec, seed=0, indices=torch.arange(600))
+    eye, light = scenes.camera.eye, scenes.light.direction
+    assert torch.equal(eye, eye[:, :1].expand_as(eye))
+    assert torch.equal(light, light[:, :1].expand_as(light))
+    counts = scenes.present.sum(1)
+    assert all(int((counts == count).sum()) > 150 for count in (1, 2, 3))
+    x, _, z = scenes.position
+    one = x[counts == 1, 0]
+    assert float(one.abs().max()) <= 0.05
+    for k in range(3):
+        for other in range(k):
+            both = scenes.present[:, k] & scenes.present[:, other]
+            apart = torch.hypot(x[:, k] - x[:, other], z[:, k] - z[:, other])[both]
+            assert float(apart.min()) > 0.9
 
 
 def test_splits_and_seeds_share_no_scene() -> None:
