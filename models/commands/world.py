@@ -27,6 +27,9 @@ Size = Annotated[int, typer.Option(min=8, help="Pixels across each picture.")]
 Single = Annotated[
     bool, typer.Option("--single/--multi", help="One object in close-up, or a whole table.")
 ]
+StillLife = Annotated[
+    bool, typer.Option("--still-life", help="A few objects, arranged, seen from one place.")
+]
 Objects = Annotated[int, typer.Option(min=1, max=16, help="The most objects on a table.")]
 Supersample = Annotated[int, typer.Option(min=1, max=8, help="Samples a pixel, each way.")]
 Device = Annotated[str, typer.Option(help="Where to render: cpu or cuda.")]
@@ -40,6 +43,7 @@ def sheet(
     rows: Annotated[int, typer.Option(min=1)] = 4,
     cols: Annotated[int, typer.Option(min=1)] = 6,
     single: Single = False,
+    still_life: StillLife = False,
     truths: Annotated[bool, typer.Option("--truths", help="A row of truths a scene.")] = False,
     objects: Objects = 6,
     supersample: Supersample = 3,
@@ -50,7 +54,9 @@ def sheet(
     from models.data.world.sheet import stack_rows, tile_pictures, truth_rows
 
     count = rows if truths else rows * cols
-    batches = _render(_spec(single, objects), count, seed, size, supersample, device, truths=truths)
+    batches = _render(
+        _spec(single, still_life, objects), count, seed, size, supersample, device, truths=truths
+    )
     if truths:
         page = stack_rows(
             [
@@ -74,6 +80,7 @@ def render(
     seed: Seed = 0,
     size: Size = 256,
     single: Single = False,
+    still_life: StillLife = False,
     objects: Objects = 6,
     supersample: Supersample = 3,
     device: Device = "cpu",
@@ -86,7 +93,7 @@ def render(
     from models.data.world.records import scene_records
 
     out_dir.mkdir(parents=True, exist_ok=True)
-    spec = _spec(single, objects)
+    spec = _spec(single, still_life, objects)
     for first, scenes, views in _render(spec, count, seed, size, supersample, device, truths=True):
         assert views.right is not None
         for i, record in enumerate(scene_records(scenes, views)):
@@ -105,6 +112,7 @@ def cache(
     seed: Seed = 0,
     size: Size = 64,
     single: Single = False,
+    still_life: StillLife = False,
     objects: Objects = 6,
     truth: Annotated[
         list[str] | None, typer.Option(help="A truth to keep; may be given several times.")
@@ -119,7 +127,7 @@ def cache(
 
     try:
         spec = WorldSpec(
-            _spec(single, objects),
+            _spec(single, still_life, objects),
             count,
             size_px=size,
             split=split.value,
@@ -133,9 +141,13 @@ def cache(
     _say(f"[green]{world.folder}[/] holds {len(world):,} scenes: {', '.join(world.names)}")
 
 
-def _spec(single: bool, objects: int) -> "SceneSpec":
+def _spec(single: bool, still_life: bool, objects: int) -> "SceneSpec":
     from models.data.world import CLOSE_UP, SceneSpec
 
+    if single and still_life:
+        raise typer.BadParameter("--single and --still-life exclude each other")
+    if still_life:
+        return SceneSpec(max_objects=min(objects, 4), still_life=True)
     return CLOSE_UP if single else SceneSpec(max_objects=objects)
 
 

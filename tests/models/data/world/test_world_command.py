@@ -23,11 +23,16 @@ def run(*arguments: str) -> str:
     return result.output
 
 
-@pytest.mark.parametrize("kind", ["--single", "--multi"])
+@pytest.mark.parametrize("kind", ["--single", "--multi", "--still-life"])
 def test_a_sheet_shows_rows_and_columns(tmp_path: Path, kind: str) -> None:
     out = tmp_path / "deep" / "sheet.png"
     run("sheet", str(out), kind, "--size", "16", "--rows", "2", "--cols", "3", "--supersample", "1")
     assert size_of(out) == (4 + 3 * 20, 4 + 2 * 20)
+
+
+def test_a_still_life_is_no_close_up(tmp_path: Path) -> None:
+    result = CliRunner().invoke(app, ["sheet", str(tmp_path / "x.png"), "--single", "--still-life"])
+    assert result.exit_code == 2 and "exclude each other" in result.output
 
 
 def test_a_truth_sheet_shows_five_pictures_a_row(tmp_path: Path) -> None:
