@@ -72,8 +72,9 @@ class WorldCaptions:
         self.size_px = spec.size_px
         self.captions = [str(caption) for caption in world.column("captions")]
         self.description = (
-            f"tabletop world, {split} split of seed {spec.seed}, {count} captioned scenes of 1 to "
-            f"{spec.objects} objects at {spec.size_px} px"
+            f"tabletop world, {split} split of seed {spec.seed}, {count} captioned "
+            f"{'still lifes' if spec.still_life else 'scenes'} of 1 to {spec.objects} objects at "
+            f"{spec.size_px} px"
         )
         self._images = world.array("image")
 

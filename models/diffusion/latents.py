@@ -16,6 +16,7 @@ from models.diffusion.data import CaptionedPictures
 
 _SHARD = 1024
 _BATCH = 16
+_LOOKED_AT = 16
 
 
 def encode_pictures(
@@ -23,8 +24,8 @@ def encode_pictures(
 ) -> Tensor:
     """The mean latents of all pictures, float16 [N, C, h, w].
 
-    They are kept under `root` in a folder named after the encoder's weights and the pictures, in
-    pieces that are whole or absent, so that this may be killed and called again.
+    They are kept under `root` in a folder named after the encoder's weights and some of the
+    pictures, in pieces that are whole or absent, so that this may be killed and called again.
     """
     folder = root / _fingerprint(autoencoder, pictures)
     folder.mkdir(parents=True, exist_ok=True)
@@ -69,6 +70,8 @@ def _write(file: Path, latents: Tensor) -> None:
 
 def _fingerprint(autoencoder: Autoencoder, pictures: CaptionedPictures) -> str:
     digest = hashlib.sha256(f"{pictures.description} {pictures.size_px}".encode())
+    some = torch.linspace(0, len(pictures) - 1, min(_LOOKED_AT, len(pictures))).long()
+    digest.update(pictures.read(some).contiguous().numpy().tobytes())
     for name, weight in sorted(autoencoder.encoder.state_dict().items()):
         digest.update(name.encode())
         digest.update(weight.cpu().float().contiguous().numpy().tobytes())

@@ -92,6 +92,20 @@ def test_latents_are_read_back_and_made_anew_for_another_encoder(runs: Path) -> 
     torch.testing.assert_close(torch.tensor(scale), 1 / flat.std(1), atol=1e-4, rtol=1e-3)
 
 
+def test_latents_are_made_anew_for_pictures_that_changed(runs: Path, tmp_path: Path) -> None:
+    autoencoder, _, _ = load_autoencoder(runs / "autoencoder" / "best")
+    folder = tmp_path / "val"
+    folder.mkdir()
+    (folder / "metadata.jsonl").write_text('{"file_name": "a.png", "text": "a square"}\n')
+    latents = []
+    for colour in ("red", "blue"):
+        Image.new("RGB", (32, 32), colour).save(folder / "a.png")
+        pictures = CaptionedFolder(FolderPictures(str(tmp_path), 32), "val")
+        root = tmp_path / "latents"
+        latents.append(encode_pictures(autoencoder, pictures, root, device=torch.device("cpu")))
+    assert not torch.equal(*latents)
+
+
 def test_cells_are_covered_where_boxes_are(runs: Path) -> None:
     pictures = WorldCaptions(WorldPictures(**{**vars(WORLD), "root": str(runs / "world")}), "val")
     covered = pictures.covered(16)
