@@ -24,6 +24,7 @@ def adapted(file: Path) -> bytes:
     except Exception as error:  # protobuf's own
         raise PlanError(f"{file.name} is no ONNX graph: {error}") from None
     graph = model.graph
+    _cast_last(graph)
     _widen_casts(graph, kept={tensor.name for tensor in graph.output})
     as_floats = {
         tensor.name: f"{tensor.name} as float32"
@@ -37,6 +38,25 @@ def adapted(file: Path) -> bytes:
         graph.node.insert(0, cast)
     del graph.value_info[:]  # types of tensors that are others now
     return bytes(model.SerializeToString())
+
+
+def _cast_last(graph: Any) -> None:
+    """Bytes that are moved about before the graph answers with them become bytes after that."""
+    from onnx import TensorProto, helper
+
+    makers = {name: node for node in graph.node for name in node.output}
+    for tensor in graph.output:
+        name, maker = tensor.name, makers.get(tensor.name)
+        is_bytes = tensor.type.tensor_type.elem_type == TensorProto.UINT8
+        if not is_bytes or maker is None or maker.op_type == "Cast":
+            continue
+        before = f"{name} before its cast"
+        maker.output[list(maker.output).index(name)] = before
+        _rename_inputs(graph, {name: before})
+        # From float32, since TensorRT makes bytes of nothing else.
+        as_float = f"{name} as float32"
+        graph.node.append(helper.make_node("Cast", [before], [as_float], to=TensorProto.FLOAT))
+        graph.node.append(helper.make_node("Cast", [as_float], [name], to=TensorProto.UINT8))
 
 
 def _widen_casts(graph: Any, kept: set[str]) -> None:
