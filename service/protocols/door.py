@@ -1,7 +1,7 @@
 """At the door: who comes when no answer could be in time is turned away before anything is read.
 
 Under overload most requests are refused, and what a refusal costs is taken from the others. Here
-one costs a third of what it costs behind the door: no body is kept, no task is made.
+one costs half of what it costs behind the door: no body is kept, no task is made.
 """
 
 from __future__ import annotations
