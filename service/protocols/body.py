@@ -76,8 +76,7 @@ async def read_inputs(
 ) -> Body:
     """The whole body, and the images that it links to; without texts, `text` is an option."""
     data = await read_bytes(receive, headers, max_bytes=settings.max_body_bytes)
-    kind = headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
-    essence = kind.split(";", 1)[0].strip().lower()
+    kind, essence = _kind_of(headers)
     if essence.startswith(_RAW):
         return Body([data])
     if len(data) <= INLINE_BYTES:
@@ -118,13 +117,25 @@ def too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
     return PayloadTooLargeError(f"{count} {what} in one request; at most {most} are accepted")
 
 
-def declared_bytes(headers: Mapping[bytes, bytes]) -> int:
+def is_lone_image(headers: Mapping[bytes, bytes], *, max_bytes: int) -> bool:
+    """Whether the body is one image, of a known size that is read."""
+    known = b"content-length" in headers and _declared_bytes(headers) <= max_bytes
+    return known and _kind_of(headers)[1].startswith(_RAW)
+
+
+def _kind_of(headers: Mapping[bytes, bytes]) -> tuple[str, str]:
+    """The media type of the body as it was sent, and without its parameters."""
+    kind = headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+    return kind, kind.split(";", 1)[0].strip().lower()
+
+
+def _declared_bytes(headers: Mapping[bytes, bytes]) -> int:
     declared = headers.get(b"content-length", b"0")
     return int(declared) if declared.isdigit() else 0
 
 
 async def read_bytes(receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int) -> bytes:
-    size = declared_bytes(headers)
+    size = _declared_bytes(headers)
     chunks: list[bytes] = []
     received = 0
     while True:

@@ -19,15 +19,13 @@ Refuse = Callable[[Any], Response | None]
 _UNREAD_MAX: Final = 1 << 20
 """Bytes of a body, which few photos exceed."""
 
-_BYTES: Final = b"application/octet-stream"
-
 
 class DoorProtocol(HttpToolsProtocol):
     """uvicorn's protocol, which asks at the end of a request's headers whether to let it in.
 
     Who is turned away hears so when all of the body has come, and none of it was kept: many
-    clients do not listen while they send. Only a lone image whose length is known is asked for;
-    what else there is goes the usual way.
+    clients do not listen while they send. Only plain requests are asked for; what else there is
+    goes the usual way.
     """
 
     def __init__(self, *args: Any, refuse: Refuse, **more: Any) -> None:
@@ -69,15 +67,13 @@ class DoorProtocol(HttpToolsProtocol):
             super().shutdown()
 
     def _refusal(self) -> bytes | None:
-        parser, headers = self.parser, dict(self.headers)
+        parser = self.parser
         plain = (
             parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
             and not self.expect_100_continue
             and not self.root_path
-            and b"content-length" in headers
-            and headers.get(b"content-type", _BYTES).lower().startswith((b"image/", _BYTES))
         )
         if not plain:
             return None

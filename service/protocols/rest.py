@@ -20,7 +20,7 @@ from service.engine.job import Job, Timing
 from service.engine.lane import Lane
 from service.engine.model import Model
 from service.errors import BusyError, NotAcceptableError, PanoptesError
-from service.protocols.body import declared_bytes, options_in_query, read_images
+from service.protocols.body import is_lone_image, options_in_query, read_images
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.route import documented_answers, posts_to
@@ -118,14 +118,14 @@ class TaskEndpoint:
         now = time.monotonic()
         if now > self._refused_at + WATCH_S:
             return None
+        headers = dict(scope["headers"])
+        if not is_lone_image(headers, max_bytes=self._serving.settings.max_body_bytes):
+            return None
         try:
             options = self._options_in(scope["query_string"])
             if (found := self._lane(options)) is None:
                 return None
             model, lane = found
-            headers = dict(scope["headers"])
-            if declared_bytes(headers) > self._serving.settings.max_body_bytes:
-                return None
             terms = self._serving.terms(model, now, headers)
             model.device.scheduler.check(lane, terms.deadline, terms.priority)
         except BusyError as error:
