@@ -8,8 +8,7 @@ import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
-from service.engine import forecast
-from service.engine.admission import check_room, check_time
+from service.engine.admission import Admission
 from service.engine.batch import Batch, UnderWay
 from service.engine.forecast import Stage
 from service.engine.job import Job, Priority, State
@@ -53,6 +52,7 @@ class Scheduler:
         self._lanes: list[Lane] = []
         self._under_way = UnderWay(workers)
         self._standing = Standing()
+        self._admission = Admission(self._lanes, self._under_way, workers=workers, clock=clock)
 
     # -- lanes
 
@@ -137,7 +137,8 @@ class Scheduler:
         """
         with self._lock:
             try:
-                self._admit_stages([Stage(lane, 1)], deadline, priority)
+                self._standing.check_open(lane)
+                self._admission.check([Stage(lane, 1)], deadline, priority)
             except BusyError as error:
                 self._observer.refused(lane.name, 1, refusal_of(error))
                 raise
@@ -324,7 +325,7 @@ class Scheduler:
         """When `jobs` more of `lane`, of `steps` each, and what is to follow them would be done:
         seconds from now, predicted."""
         with self._lock:
-            return self._wait_s((Stage(lane, jobs, steps), *then), priority)
+            return self._admission.wait_s((Stage(lane, jobs, steps), *then), priority)
 
     # -- under the lock
 
@@ -333,29 +334,12 @@ class Scheduler:
         if any(lane.queued for lane in self._lanes):
             self._work.notify()
 
-    def _wait_s(self, stages: Sequence[Stage], priority: Priority) -> float:
-        return forecast.wait_s(
-            stages,
-            priority,
-            lanes=self._lanes,
-            under_way_s=self._under_way.left_s(self._clock()),
-            workers=self._workers,
-        )
-
     def _admit(self, lane: Lane, jobs: Sequence[Job], then: Sequence[Stage]) -> None:
-        stage = Stage(lane, len(jobs), max((job.steps for job in jobs), default=1))
-        deadline = min((job.deadline for job in jobs), default=math.inf)
-        priority = max((job.priority for job in jobs), default=Priority.NORMAL)
-        self._admit_stages((stage, *then), deadline, priority)
-
-    def _admit_stages(self, stages: Sequence[Stage], deadline: float, priority: Priority) -> None:
-        lane, jobs = stages[0].lane, stages[0].jobs
         self._standing.check_open(lane)
-        if not jobs:
-            return
-        left_s = deadline - self._clock()
-        check_room(stages, lambda stage: self._wait_s([stage], priority))
-        check_time(left_s, lambda: self._wait_s(stages, priority))
+        if jobs:
+            stage = Stage(lane, len(jobs), max(job.steps for job in jobs))
+            deadline = min(job.deadline for job in jobs)
+            self._admission.check((stage, *then), deadline, max(job.priority for job in jobs))
 
     def _pick(self) -> tuple[Batch | None, list[Job]]:
         """The batch to run now, if any, and the jobs that were dropped on the way."""
@@ -370,8 +354,7 @@ class Scheduler:
             if not waiting:
                 break
             lane = self._lanes[min(waiting)[1]]
-            jobs = self._gather(lane, dropped)
-            if jobs:
+            if jobs := self._gather(lane, dropped):
                 queued = any(other.queued for other in self._lanes)
                 batch = Batch(lane, jobs, alone=not self._under_way and not queued)
                 self._under_way.add(batch, self._clock() + lane.cost.seconds(len(jobs)))
