@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Container, Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 import numpy as np
@@ -12,6 +12,8 @@ import numpy.typing as npt
 from service.bundle.bundle import Bundle, BundleError
 
 Tensors = dict[str, npt.NDArray[np.generic]]
+Golden = Mapping[str, tuple[Tensors, Tensors]]
+"""Role -> (inputs, outputs)."""
 RunGraph = Callable[[str, Tensors], Mapping[str, npt.NDArray[np.generic]]]
 
 
@@ -52,20 +54,18 @@ def check_golden(
     bundle: Bundle,
     run: RunGraph,
     *,
-    roles: Container[str] | None = None,
+    golden: Golden | None = None,
     samples: int | None = None,
 ) -> dict[str, float]:
     """The largest difference of each graph from PyTorch; BundleError where it is too large.
 
-    Of some graphs alone, where `roles` names them; on the first `samples`, or on all.
+    Of the graphs in `golden` alone, where that is given; on the first `samples`, or on all.
 
     In units of the graph's `golden_tolerance`: an output that has a tolerance of its own counts
     in proportion.
     """
     drift: dict[str, float] = {}
-    for role, (inputs, expected) in load_golden(bundle).items():
-        if roles is not None and role not in roles:
-            continue
+    for role, (inputs, expected) in (golden or load_golden(bundle)).items():
         graph = bundle.manifest.graphs[role]
         inputs, expected = (
             {name: value[:samples] for name, value in tensors.items()}

@@ -124,12 +124,16 @@ def open_model(bundle: Bundle, device: Device) -> OpenedModel:
     """Load every graph and hold it to its golden outputs; BundleError otherwise."""
     started = time.perf_counter()
     backends = {role: _load_graph(bundle, role, device) for role in bundle.manifest.graphs}
+    golden = load_golden(bundle)
     drift = check_golden(
-        bundle, lambda role, inputs: backends[role].run(inputs), samples=GOLDEN_SAMPLES
+        bundle,
+        lambda role, inputs: backends[role].run(inputs),
+        golden=golden,
+        samples=GOLDEN_SAMPLES,
     )
     probes = {
         role: {name: value[0].copy() for name, value in inputs.items()}  # not a view of them all
-        for role, (inputs, _) in load_golden(bundle).items()
+        for role, (inputs, _) in golden.items()
     }
     return OpenedModel(bundle, device, backends, drift, probes, time.perf_counter() - started)
 

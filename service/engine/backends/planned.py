@@ -6,7 +6,7 @@ import logging
 import threading
 from collections.abc import Callable
 
-from service.bundle import Bundle, BundleError, Graph, check_golden
+from service.bundle import Bundle, BundleError, Graph, check_golden, load_golden
 from service.engine.backends import gpus as driver
 from service.engine.backends.backend import Backend, DeviceLostError, OutOfMemoryError
 from service.engine.backends.batches import buckets_up_to
@@ -92,7 +92,8 @@ def _drift(
     """Why a plan must not be used, by the golden outputs; empty where it may."""
     backend = _run_plan(planner, lambda: plan, bundle.manifest.graphs[role], compute, gpu)
     try:
-        check_golden(bundle, lambda _, inputs: backend.run(inputs), roles=(role,))
+        golden = {role: load_golden(bundle)[role]}
+        check_golden(bundle, lambda _, inputs: backend.run(inputs), golden=golden)
     except BundleError as error:
         if isinstance(error.__cause__, OutOfMemoryError | DeviceLostError):
             raise error.__cause__ from None
