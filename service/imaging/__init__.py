@@ -4,7 +4,7 @@ from service.imaging.cell_png import encode_cell_png
 from service.imaging.cells import CellMap, lay_cells
 from service.imaging.colour_map import COLOUR_MAP, colour_shares
 from service.imaging.decode import DecodedImage, ImageInfo, decode
-from service.imaging.dense import seen_part, spread
+from service.imaging.dense import percentiles, seen_part, spread
 from service.imaging.depth_picture import draw_depth
 from service.imaging.draw import draw_boxes, draw_labels
 from service.imaging.encode import encode_jpeg, encode_npy, encode_png, encode_webp
@@ -53,6 +53,7 @@ __all__ = [
     "fit",
     "lay_cells",
     "load",
+    "percentiles",
     "place",
     "seen_part",
     "shade",

@@ -82,8 +82,10 @@ def lay_cells(values: Map, placement: Placement) -> CellMap:
     seen = refine(seen, parts)
     y, rows_px = down.lay(seen.shape[0], placement.image_height_px)
     x, columns_px = across.lay(seen.shape[1], placement.image_width_px)
-    framed = np.pad(seen, 1, constant_values=NOTHING)  # around what the model saw of the image
-    return CellMap(framed[np.ix_(y, x)], rows_px, columns_px)
+    framed = np.full((seen.shape[0] + 2, seen.shape[1] + 2), NOTHING, np.uint8)
+    framed[1:-1, 1:-1] = seen  # around it is what the model did not see of the image
+    # Mostly all cells of an axis are held, and a view will do.
+    return CellMap(framed[_slice_or(y)][:, _slice_or(x)], rows_px, columns_px)
 
 
 @dataclass(frozen=True, slots=True)
@@ -124,6 +126,12 @@ class _Axis:
         return held, np.append(edges[held], size_px)
 
 
+def _slice_or(indices: Ints) -> slice | Ints:
+    """Rising indices as a slice where none is left out."""
+    first, last = int(indices[0]), int(indices[-1])
+    return slice(first, last + 1) if last - first + 1 == len(indices) else indices
+
+
 def refine(values: Map, parts: int) -> Map:
     """Each cell of a map [h, w] cut into `parts` by `parts`, an even number or else one less:
     [h · parts, w · parts], where each has the value with the largest share, bilinearly."""
@@ -131,15 +139,21 @@ def refine(values: Map, parts: int) -> Map:
     if parts < 2:
         return values
     height, width = values.shape
-    around = np.pad(values, 1, mode="edge")
-    corners = np.stack(
-        [around[:-1, :-1], around[:-1, 1:], around[1:, :-1], around[1:, 1:]]
-    )  # [4, h + 1, w + 1]: between four middles lies one block of parts
+    around = np.empty((height + 2, width + 2), np.uint8)
+    around[1:-1, 1:-1] = values
+    around[[0, -1], 1:-1] = values[[0, -1]]
+    around[:, [0, -1]] = around[:, [1, -2]]
+    # Between four middles lies one block of parts: [h + 1, w + 1].
+    corners = around[:-1, :-1], around[:-1, 1:], around[1:, :-1], around[1:, 1:]
     blocks = np.empty((height + 1, parts, width + 1, parts), np.uint8)
-    blocks[...] = corners[0][:, None, :, None]
-    y, x = np.nonzero((corners[1:] != corners[0]).any(axis=0))
+    for part in range(parts):  # a long way faster than numpy, whose innermost loop would be this
+        blocks[:, 0, :, part] = corners[0]
+    blocks[:, 1:] = blocks[:, :1]
+    breaks_across = around[:, 1:] != around[:, :-1]  # [h + 2, w + 1]
+    breaks_down = around[1:, :-1] != around[:-1, :-1]  # [h + 1, w + 1]
+    y, x = np.nonzero(breaks_across[:-1] | breaks_across[1:] | breaks_down)
     if len(y):
-        mixed = corners[:, y, x]  # [4, N]
+        mixed = np.stack([corner[y, x] for corner in corners])  # [4, N]
         kind = sum(
             (mixed[one] == mixed[other]).astype(np.uint8) << bit
             for bit, (one, other) in enumerate(_PAIRS)

@@ -27,6 +27,7 @@ from service.imaging import (
     encode_npy,
     encode_ply,
     encode_png,
+    percentiles,
     seen_part,
     spread,
 )
@@ -187,18 +188,17 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
         return DepthMap(depth, seen.placement, seen.info, unit, _camera(manifest, options, seen))
 
     def tell(self, answer: DepthMap) -> Depth:
-        seen = answer.seen.astype(np.float64)
-        levels = np.percentile(seen, PERCENTILES)
+        seen = answer.seen
         return Depth(
             width=answer.info.width_px,
             height=answer.info.height_px,
             unit=answer.unit,
             min=round(float(seen.min()), 4),
             max=round(float(seen.max()), 4),
-            mean=round(float(seen.mean()), 4),
+            mean=round(float(seen.mean(dtype=np.float64)), 4),
             percentiles={
-                str(percent): round(float(level), 4)
-                for percent, level in zip(PERCENTILES, levels, strict=True)
+                str(percent): round(level, 4)
+                for percent, level in zip(PERCENTILES, percentiles(seen, PERCENTILES), strict=True)
             },
             camera=answer.camera,
         )
@@ -211,9 +211,9 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
         options: DepthOptions,
     ) -> NDArray[np.uint8]:
         # A few wild pixels, at an edge for instance, are not to take all the colours.
-        near, far = np.percentile(answer.seen, (PERCENTILES[0], PERCENTILES[-1]))
+        near, far = percentiles(answer.seen, (PERCENTILES[0], PERCENTILES[-1]))
         depth = spread(answer.depth, answer.placement)
-        return draw_depth(depth, float(near), float(far), _SHORT[answer.unit])
+        return draw_depth(depth, near, far, _SHORT[answer.unit])
 
     def write(
         self,

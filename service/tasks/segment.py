@@ -161,10 +161,12 @@ class SegmentTask(ImageTask[SegmentOptions, SegmentMap]):
             scores = outputs["scores"][:count].astype(np.float64).tolist()
             values = np.asarray(outputs["ids"], np.uint8)
         kept = np.zeros(256, np.uint8)
-        for row, label in enumerate(labels, start=1):
-            if options.mode != "instance" or manifest.labels[label].is_thing:
-                kept[row] = row
-        cell_map = lay_cells(values, seen.placement).look_up(kept)
+        kept[1 : 1 + len(labels)] = range(1, 1 + len(labels))  # what no row is of is nothing
+        cell_map = lay_cells(kept[values], seen.placement)
+        if options.mode == "instance":
+            for row, label in enumerate(labels, start=1):
+                kept[row] *= manifest.labels[label].is_thing
+            cell_map = cell_map.look_up(kept)
         segments = [
             _segment(manifest, region, labels[region.value - 1], scores[region.value - 1])
             for region in find_regions(cell_map)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 from pathlib import Path
 
 import pytest
@@ -13,6 +12,7 @@ from service.errors import NotFoundError, UnavailableError
 from service.registry import Registry
 from service.tasks import check_bundle
 from tests.bundles import write_iterative, write_tiny_classifier
+from tests.memory import in_use_mib
 
 
 def registry_of(folder: Path, device: Device, **defaults: str) -> Registry:
@@ -103,21 +103,16 @@ def test_memory_is_given_back_on_unload(tmp_path: Path, device: Device) -> None:
         registry = registry_of(tmp_path, device)
         await registry.rescan()
         await registry.unload("tiny", 1)  # once, so that what the runtime keeps for good is there
-        before = rss_mib()
+        before = in_use_mib()
         await registry.load("tiny", 1)
         model = registry.find("classify", None)
         sample = model.probes["classify"]
         inputs = {name: value[None].repeat(32, axis=0) for name, value in sample.items()}
         model.lanes["classify"].backend.run(inputs)
-        loaded = rss_mib()
+        loaded = in_use_mib()
         del model, inputs, sample
         await registry.unload("tiny", 1)
         assert loaded - before > 15, "the test must see the model at all"
-        assert rss_mib() - before < (loaded - before) / 3
+        assert in_use_mib() - before < (loaded - before) / 3
 
     asyncio.run(scenario())
-
-
-def rss_mib() -> float:
-    pages = int(Path("/proc/self/statm").read_text().split()[1])
-    return pages * os.sysconf("SC_PAGE_SIZE") / 2**20

@@ -10,7 +10,7 @@ import numpy.typing as npt
 import pytest
 from scipy.ndimage import map_coordinates
 
-from service.imaging import Placement, place, seen_part, spread
+from service.imaging import Placement, percentiles, place, seen_part, spread
 
 
 @dataclass(frozen=True)
@@ -72,3 +72,22 @@ def test_another_size_is_the_same_view() -> None:
     assert half.shape == (50, 160)
     np.testing.assert_array_equal(np.isnan(half), np.isnan(whole[::2, ::2]))
     np.testing.assert_allclose(half, (whole[::2, ::2] + whole[1::2, 1::2]) / 2, atol=0.01)
+
+
+@pytest.mark.parametrize("kind", ["even", "skewed", "few values", "one value", "tiny differences"])
+@pytest.mark.parametrize("size", [1, 2, 3, 100, 49_152])
+def test_percentiles_are_those_of_numpy(kind: str, size: int) -> None:
+    random = np.random.default_rng(size)
+    values = {
+        "even": random.uniform(-3, 5, size),
+        "skewed": random.lognormal(0, 4, size),
+        "few values": random.integers(0, 3, size),
+        "one value": np.full(size, 0.7),
+        "tiny differences": random.integers(0, 5, size) * 1e-45,
+    }[kind].astype(np.float32)
+    wanted = (0, 2, 25, 33.3, 50, 75, 98, 100)
+
+    found = percentiles(values, wanted)
+
+    # numpy itself interpolates from both ends, and so rounds otherwise.
+    np.testing.assert_allclose(found, np.percentile(values.astype(np.float64), wanted), rtol=1e-12)
