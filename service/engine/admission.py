@@ -13,7 +13,7 @@ from service.engine.lane import Lane
 from service.errors import BusyError, PayloadTooLargeError, QueueFullError
 
 SAFETY = 1.25
-"""Admit a job if it would meet its deadline even on a device this much slower than measured."""
+"""Admit a job if it would meet its deadline even if all took this much longer than it does."""
 
 
 class Admission:
@@ -36,7 +36,24 @@ class Admission:
         self._clock = clock
 
     def wait_s(self, stages: Sequence[Stage], priority: Priority) -> float:
-        """When the last of `stages` would be done: seconds from now, predicted."""
+        """When the last of `stages` would be done at the pace of late: seconds from now."""
+        return self._by_cost_s(stages, priority) * _pace(stages)
+
+    def check(self, stages: Sequence[Stage], deadline: float, priority: Priority) -> float:
+        """BusyError or PayloadTooLargeError unless there is room and time for all of them.
+
+        Returns the seconds that they would take by their costs; 0 without a deadline.
+        """
+        left_s = deadline - self._clock()
+        for stage in stages:
+            self._check_room(stage, priority)
+        if not math.isfinite(left_s):
+            return 0.0
+        by_cost_s = self._by_cost_s(stages, priority)
+        _check_time(by_cost_s * _pace(stages) * SAFETY, left_s)
+        return by_cost_s
+
+    def _by_cost_s(self, stages: Sequence[Stage], priority: Priority) -> float:
         return forecast.wait_s(
             stages,
             priority,
@@ -44,14 +61,6 @@ class Admission:
             under_way_s=self._under_way.left_s(self._clock()),
             workers=self._workers,
         )
-
-    def check(self, stages: Sequence[Stage], deadline: float, priority: Priority) -> None:
-        """BusyError or PayloadTooLargeError unless there is room and time for all of them."""
-        left_s = deadline - self._clock()
-        for stage in stages:
-            self._check_room(stage, priority)
-        if math.isfinite(left_s):
-            self._check_time(stages, left_s, priority)
 
     def _check_room(self, stage: Stage, priority: Priority) -> None:
         lane, jobs = stage.lane, stage.jobs
@@ -65,12 +74,15 @@ class Admission:
                 retry_after_s=self.wait_s([Stage(lane, 0)], priority),
             )
 
-    def _check_time(self, stages: Sequence[Stage], left_s: float, priority: Priority) -> None:
-        """What is predicted, and some more, must not take longer than the deadline leaves."""
-        predicted_s = self.wait_s(stages, priority) * SAFETY
-        if predicted_s > left_s:
-            raise BusyError(
-                f"the answer would take about {predicted_s * 1e3:.0f} ms, "
-                f"later than the {max(left_s, 0.0) * 1e3:.0f} ms that the deadline leaves",
-                retry_after_s=max(predicted_s - left_s, 0.0),
-            )
+
+def _check_time(predicted_s: float, left_s: float) -> None:
+    if predicted_s > left_s:
+        raise BusyError(
+            f"the answer would take about {predicted_s * 1e3:.0f} ms, "
+            f"later than the {max(left_s, 0.0) * 1e3:.0f} ms that the deadline leaves",
+            retry_after_s=max(predicted_s - left_s, 0.0),
+        )
+
+
+def _pace(stages: Sequence[Stage]) -> float:
+    return max(stage.lane.pace.factor for stage in stages)

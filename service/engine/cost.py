@@ -1,4 +1,5 @@
-"""What a batch costs: T(batch), measured at warm-up and refreshed by every run."""
+"""What a batch costs: T(batch), measured at warm-up and refreshed by every run; and how far that
+was off."""
 
 from __future__ import annotations
 
@@ -12,6 +13,14 @@ PAYS = 0.1
 
 TRY_EVERY = 128
 """Batches between two trials of a larger one."""
+
+ENOUGH_S = 0.03
+"""Of measuring one thing: what takes so long varies little."""
+
+FORGETTING = 0.02
+"""The share by which each job that is done makes earlier ones count for less."""
+SLOWEST = 4.0
+"""Times as long as predicted: more is a pause and no pace."""
 
 
 class CostCurve:
@@ -101,10 +110,31 @@ class CostCurve:
         return self._run_s[below] * (1 - share) + self._run_s[above] * share
 
 
+class Pace:
+    """How much longer the jobs of a lane take than predicted. No cost shows what workers wait for:
+    the interpreter, a core that others want as well."""
+
+    def __init__(self) -> None:
+        self._predicted_s = 0.0
+        self._taken_s = 0.0
+
+    def observe(self, predicted_s: float, taken_s: float) -> None:
+        """Of one job; one that waited long says more than one that did not."""
+        self._predicted_s += predicted_s - FORGETTING * self._predicted_s
+        self._taken_s += taken_s - FORGETTING * self._taken_s
+
+    @property
+    def factor(self) -> float:
+        if self._taken_s <= self._predicted_s or not self._predicted_s:
+            return 1.0
+        return min(self._taken_s / self._predicted_s, SLOWEST)
+
+
 def fastest_s(run: Callable[[], object], times: int) -> float:
-    """The fastest of so many runs: a neighbour only ever slows, and so does the first."""
-    taken = []
-    for _ in range(times):
+    """The fastest of so many runs: a neighbour only ever slows, and so does the first. Of long ones
+    fewer will do."""
+    taken: list[float] = []
+    while len(taken) < times and sum(taken) < ENOUGH_S:
         started = time.perf_counter()
         run()
         taken.append(time.perf_counter() - started)

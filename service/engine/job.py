@@ -81,6 +81,8 @@ class Job:
     steps_left: int = field(init=False)
     then_s: float = 0.0
     """What is to follow on other lanes takes at least so long."""
+    predicted_s: float = 0.0
+    """From `came_at` to the answer, where that is to be compared; 0 otherwise."""
     inputs: Sample | None = None
     came_at: float = 0.0
     ready_at: float = 0.0

@@ -6,7 +6,7 @@ import heapq
 import itertools
 
 from service.engine.backends.backend import Backend
-from service.engine.cost import CostCurve
+from service.engine.cost import CostCurve, Pace
 from service.engine.job import PATIENCE_S, Job, Priority, State
 
 _sequence = itertools.count()
@@ -41,6 +41,7 @@ class Lane:
         self.capacity = capacity
         self.batch_cap = max_batch
         self.cost = cost or CostCurve()
+        self.pace = Pace()
         self.closing = False  # takes no more jobs
         self.closed = False  # keeps none either
         self.queued = 0

@@ -113,16 +113,19 @@ class Scheduler:
         are asked for now. What was promised so may say that it is `admitted`.
         """
         with self._lock:
+            predicted_s = 0.0
             try:
                 if admitted:
                     self._standing.check_alive(lane)
                 else:
-                    self._admit(lane, jobs, then)
+                    predicted_s = self._admit(lane, jobs, then)
             except PanoptesError as error:
                 self._observer.refused(lane.name, len(jobs), refusal_of(error))
                 raise
             now = self._clock()
             then_s = sum(stage.alone_s for stage in then)
+            if len(jobs) == 1 and not then:
+                jobs[0].predicted_s = predicted_s
             for job in jobs:
                 job.then_s = then_s
                 lane.admit(job, now)
@@ -236,6 +239,8 @@ class Scheduler:
                 error = ClientGoneError("the client went away")
             if error is None:
                 lane.cost.observe_host((job.timing.prepare_s + job.timing.finish_s) / self._hosts)
+                if job.predicted_s:
+                    lane.pace.observe(job.predicted_s, self._clock() - job.came_at)
             self._settle(lane, job, error)
         _tell([job])
 
@@ -334,12 +339,13 @@ class Scheduler:
         if any(lane.queued for lane in self._lanes):
             self._work.notify()
 
-    def _admit(self, lane: Lane, jobs: Sequence[Job], then: Sequence[Stage]) -> None:
+    def _admit(self, lane: Lane, jobs: Sequence[Job], then: Sequence[Stage]) -> float:
         self._standing.check_open(lane)
-        if jobs:
-            stage = Stage(lane, len(jobs), max(job.steps for job in jobs))
-            deadline = min(job.deadline for job in jobs)
-            self._admission.check((stage, *then), deadline, max(job.priority for job in jobs))
+        if not jobs:
+            return 0.0
+        stage = Stage(lane, len(jobs), max(job.steps for job in jobs))
+        deadline = min(job.deadline for job in jobs)
+        return self._admission.check((stage, *then), deadline, max(job.priority for job in jobs))
 
     def _pick(self) -> tuple[Batch | None, list[Job]]:
         """The batch to run now, if any, and the jobs that were dropped on the way."""

@@ -96,7 +96,7 @@ def test_unloading_waits_for_those_who_hold_the_model(tmp_path: Path, device: De
 
 
 def test_memory_is_given_back_on_unload(tmp_path: Path, device: Device) -> None:
-    """A model whose batches take some 60 MiB, loaded and unloaded: the process is as before."""
+    """A model of some 10 MiB that ran a batch of far more: the process is as before."""
     write_tiny_classifier(tmp_path, size_px=256, max_batch=64, matmuls=2)
 
     async def scenario() -> None:
@@ -112,7 +112,7 @@ def test_memory_is_given_back_on_unload(tmp_path: Path, device: Device) -> None:
         loaded = in_use_mib()
         del model, inputs, sample
         await registry.unload("tiny", 1)
-        assert loaded - before > 15, "the test must see the model at all"
+        assert loaded - before > 6, "the test must see the model at all"
         assert in_use_mib() - before < (loaded - before) / 3
 
     asyncio.run(scenario())

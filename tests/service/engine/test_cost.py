@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine.cost import TRY_EVERY, CostCurve
+from service.engine.cost import SLOWEST, TRY_EVERY, CostCurve, Pace
 from tests.service.engine.scripted import measured
 
 
@@ -130,3 +130,33 @@ def test_a_padded_batch_costs_what_its_bucket_does() -> None:
     assert curve.paying_batch(5) == 4  # five would be run as eight
     curve.observe_run(5, 6.0)
     assert list(curve.points()) == [1, 4, 8]
+
+
+def test_a_pace_that_is_unknown_or_better_than_predicted_changes_nothing() -> None:
+    pace = Pace()
+    assert pace.factor == 1.0
+
+    pace.observe(predicted_s=0.4, taken_s=0.3)
+
+    assert pace.factor == 1.0
+
+
+def test_the_pace_is_that_of_late_and_of_those_that_waited_long() -> None:
+    pace = Pace()
+    for _ in range(300):
+        pace.observe(predicted_s=0.4, taken_s=0.6)
+    pace.observe(predicted_s=0.001, taken_s=0.1)
+    assert pace.factor == pytest.approx(1.5, abs=0.02)
+
+    for _ in range(300):
+        pace.observe(predicted_s=0.4, taken_s=0.4)
+
+    assert pace.factor == pytest.approx(1.0, abs=0.01)
+
+
+def test_a_pause_is_no_pace() -> None:
+    pace = Pace()
+
+    pace.observe(predicted_s=0.01, taken_s=30.0)
+
+    assert pace.factor == SLOWEST

@@ -278,6 +278,20 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_
     rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 2.0)])
 
 
+def test_where_answers_come_later_than_predicted_less_is_promised() -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_by_one, measure=(1, 2, 4))
+    for _ in range(50):
+        rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 10.0)])
+        rig.clock.advance(1.0)  # the worker waits for a core that others use
+        rig.work_off()
+
+    assert rig.scheduler.wait_s(lane) == pytest.approx(2.0)
+    with pytest.raises(BusyError, match="would take about 2500 ms"):
+        rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 2.4)])
+    rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 2.6)])
+
+
 def test_a_deadline_that_can_be_met_is_admitted() -> None:
     rig = Rig()
     lane = rig.lane(seconds=one_launch, measure=(1, 8))
