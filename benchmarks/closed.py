@@ -30,7 +30,8 @@ def measure(
     window_s: float,
     ceiling_s: float,
 ) -> Iterator[Window | CeilingWindow]:
-    """The ceiling and every server in turns, so that a machine that drifts does so for all.
+    """The ceiling, every server in turn, and the ceiling again: a machine that drifts does so for
+    all.
 
     Every other round goes backwards: who comes first changes.
     """
@@ -39,9 +40,10 @@ def measure(
         drive(running.request, 8, WARM_UP_S)
     for number in range(rounds):
         for concurrency in concurrencies:
-            yield CeilingWindow(model, concurrency, number, ceiling.window(ceiling_s))
+            yield CeilingWindow(model, concurrency, number, ceiling.window(ceiling_s / 2))
             for running in contenders[:: -1 if number % 2 else 1]:
                 yield _window(drive, running, model, concurrency, number, window_s)
+            yield CeilingWindow(model, concurrency, number, ceiling.window(ceiling_s / 2))
 
 
 def _window(

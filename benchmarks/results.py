@@ -40,7 +40,7 @@ class Window:
 
 @dataclass(frozen=True)
 class CeilingWindow:
-    """Measured right beside the windows of the same round and concurrency."""
+    """Right before or right after the servers' windows of the same round and concurrency."""
 
     model: str
     concurrency: int
@@ -133,11 +133,19 @@ class Results:
     def ratio(self, server: str, model: str, concurrency: int) -> float:
         """Median over the rounds of throughput over the ceiling of the same minute."""
         return _median(
-            w.requests_per_s / c.ceiling.samples_per_s
+            w.requests_per_s / statistics.mean(beside)
             for w in self.windows_of(server, model, concurrency)
-            for c in self.ceilings
-            if (c.model, c.concurrency, c.round) == (model, concurrency, w.round)
+            if (beside := self._beside(w))
         )
+
+    def _beside(self, window: Window) -> list[float]:
+        """The ceilings around it."""
+        when = window.model, window.concurrency, window.round
+        return [
+            c.ceiling.samples_per_s
+            for c in self.ceilings
+            if (c.model, c.concurrency, c.round) == when
+        ]
 
     def write(self, folder: Path) -> Path:
         """As JSON, under a name that says when and where."""
