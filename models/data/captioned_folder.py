@@ -15,10 +15,12 @@ from models.data.folder import SUFFIXES, decode_square
 
 #: Under which keys a JSON file beside an image may keep its text.
 TEXT_KEYS = ("caption", "text", "txt")
+#: The file that may say all texts of a folder, as Hugging Face's image folders have it.
+LISTING = "metadata.jsonl"
 
 
 def open_captioned(root: Path, split: str) -> CaptionedImages:
-    """`root/<split>`: shards (*.tar), or images with a text file each, in any depth of folders."""
+    """`root/<split>`: shards (*.tar), or images with their texts in one listing or a file each."""
     folder = root / split
     if not folder.is_dir():
         raise ValueError(f"{root} has no folder {split!r}")
@@ -27,18 +29,18 @@ def open_captioned(root: Path, split: str) -> CaptionedImages:
 
 
 class CaptionFolder:
-    """`a.jpg` beside `a.txt`, whose lines are each a text that is true of the image."""
+    """`a.jpg` beside `a.txt`, whose lines are each a text that is true of the image, in any depth
+    of folders; or `metadata.jsonl`, each line with a `file_name` and a `text`."""
 
     def __init__(self, folder: Path) -> None:
-        self.files: list[Path] = []
-        self._texts: list[tuple[str, ...]] = []
-        for file in sorted(folder.rglob("*")):
-            beside = file.with_suffix(".txt")
-            if file.suffix.lower() in SUFFIXES and beside.is_file():
-                self.files.append(file)
-                self._texts.append(_lines(beside.read_text(encoding="utf-8"), beside))
-        if not self.files:
-            raise ValueError(f"{folder} holds no image that has a .txt beside it, and no .tar")
+        listing = folder / LISTING
+        found = list(_listed(listing) if listing.is_file() else _pairs(folder))
+        if not found:
+            raise ValueError(
+                f"{folder} holds no image that has a .txt beside it, no {LISTING} and no .tar"
+            )
+        self.files = [file for file, _ in found]
+        self._texts = [texts for _, texts in found]
         self.description = f"caption folder {folder.parent.name}/{folder.name}, {len(self)} images"
 
     def __len__(self) -> int:
@@ -50,6 +52,21 @@ class CaptionFolder:
 
     def texts(self, index: int) -> tuple[str, ...]:
         return self._texts[index]
+
+
+def _pairs(folder: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    for file in sorted(folder.rglob("*")):
+        beside = file.with_suffix(".txt")
+        if file.suffix.lower() in SUFFIXES and beside.is_file():
+            yield file, _lines(beside.read_text(encoding="utf-8"), beside)
+
+
+def _listed(listing: Path) -> Iterator[tuple[Path, tuple[str, ...]]]:
+    lines = listing.read_text(encoding="utf-8").splitlines()
+    for number, line in enumerate(lines, start=1):
+        if line.strip():
+            where = f"{listing}:{number}"
+            yield listing.parent / _value(line, ("file_name",), where), _keyed(line, where)
 
 
 class _Member(NamedTuple):
@@ -132,14 +149,19 @@ def _lines(text: str, where: Path | str) -> tuple[str, ...]:
 
 
 def _keyed(text: str, where: str) -> tuple[str, ...]:
+    return _lines(_value(text, TEXT_KEYS, where), where)
+
+
+def _value(text: str, keys: Sequence[str], where: str) -> str:
+    """What a JSON object has under the first of `keys` that it has."""
     try:
         document: Any = json.loads(text)
     except json.JSONDecodeError as error:
         raise ValueError(f"{where} is no JSON: {error}") from error
-    for key in TEXT_KEYS:
+    for key in keys:
         if isinstance(document, Mapping) and isinstance(document.get(key), str):
-            return _lines(document[key], where)
-    raise ValueError(f"{where} has none of {', '.join(TEXT_KEYS)}")
+            return str(document[key])
+    raise ValueError(f"{where} has {'none of' if len(keys) > 1 else 'no'} {', '.join(keys)}")
 
 
 def _read(

@@ -1,12 +1,12 @@
 """Captioned pictures: of the tabletop world, or of a folder."""
 
-import json
 from pathlib import Path
 from typing import Protocol
 
 import torch
 from torch import Generator, Tensor
 
+from models.data.captioned_folder import open_captioned
 from models.diffusion.autoencoder_recipe import FolderPictures, PictureData, WorldPictures
 from models.training.batches import ShuffledBatches
 
@@ -97,42 +97,26 @@ class WorldCaptions:
 
 
 class CaptionedFolder:
-    """`<root>/<split>/metadata.jsonl`, each line with `file_name` and `text`, beside the images.
+    """`<root>/<split>` with any of the layouts that `open_captioned` reads.
 
-    This is the layout that Hugging Face's image folders have. A picture is scaled until its
-    shorter side has `size_px` and cut to the square in its middle.
+    A picture is scaled until its shorter side has `size_px` and cut to the square in its middle. Of
+    several texts the first is its caption.
     """
 
     def __init__(self, spec: FolderPictures, split: str) -> None:
-        self._folder = Path(spec.root).expanduser() / split
-        listing = self._folder / "metadata.jsonl"
-        if not listing.is_file():
-            raise ValueError(f"there is no {listing}")
-        lines = [json.loads(line) for line in listing.read_text("utf-8").splitlines() if line]
-        if not lines:
-            raise ValueError(f"{listing} is empty")
+        self._images = open_captioned(Path(spec.root).expanduser(), split)
         self.size_px = spec.size_px
-        self.captions = [str(line["text"]) for line in lines]
-        self.description = f"{len(lines)} captioned pictures of {self._folder}"
-        self._files = [self._folder / str(line["file_name"]) for line in lines]
+        self.captions = [self._images.texts(index)[0] for index in range(len(self._images))]
+        self.description = self._images.description
 
     def __len__(self) -> int:
-        return len(self._files)
+        return len(self._images)
 
     def read(self, indices: Tensor) -> Tensor:
-        return torch.stack([self._read(self._files[i]) for i in indices.tolist()])
+        return self._images.read(indices, (self.size_px, self.size_px))
 
     def covered(self, cells: int) -> None:
         return None
-
-    def _read(self, file: Path) -> Tensor:
-        import numpy as np
-        from PIL import Image, ImageOps
-
-        side = (self.size_px, self.size_px)
-        with Image.open(file) as picture:
-            square = ImageOps.fit(ImageOps.exif_transpose(picture).convert("RGB"), side)
-        return torch.from_numpy(np.array(square))
 
 
 class PictureCrops(ShuffledBatches[CaptionedPictures]):

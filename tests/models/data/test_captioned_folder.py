@@ -44,6 +44,23 @@ def test_a_folder_pairs_images_with_the_texts_beside_them(tmp_path: Path) -> Non
     assert pixels[:, 4, 4].tolist() == [list(BLUE), list(RED)]
 
 
+def test_one_listing_may_say_all_texts(tmp_path: Path) -> None:
+    folder = tmp_path / "train"
+    (folder / "pictures").mkdir(parents=True)
+    (folder / "pictures" / "b.png").write_bytes(png(BLUE))
+    (folder / "a.png").write_bytes(png(RED))
+    lines = ({"file_name": "pictures/b.png", "text": "blue"}, {"text": "red", "file_name": "a.png"})
+    listing = "\n\n".join(json.dumps(line) for line in lines)
+    (folder / "metadata.jsonl").write_text(listing)
+    images = open_captioned(tmp_path, "train")
+    assert [images.texts(i) for i in range(len(images))] == [("blue",), ("red",)]
+    assert images.read(torch.tensor([0, 1]), (4, 4))[:, 2, 2].tolist() == [list(BLUE), list(RED)]
+
+    (folder / "metadata.jsonl").write_text(listing + '\n{"text": "of what?"}')
+    with pytest.raises(ValueError, match=r"metadata\.jsonl:4 has no file_name"):
+        open_captioned(tmp_path, "train")
+
+
 def test_shards_are_read_at_any_place(tmp_path: Path) -> None:
     write_shard(
         tmp_path / "train" / "000.tar",

@@ -129,7 +129,7 @@ def test_a_folder_of_captioned_pictures_is_cut_square(tmp_path: Path) -> None:
     assert folder.captions == ["a grey square"] and folder.covered(4) is None
     picture = folder.read(torch.tensor([0]))
     assert picture.shape == (1, 10, 10, 3) and (picture[:, :, 2:-2] == 200).all()
-    with pytest.raises(ValueError, match="metadata"):
+    with pytest.raises(ValueError, match="no folder 'val'"):
         CaptionedFolder(FolderPictures(str(tmp_path)), "val")
 
 
