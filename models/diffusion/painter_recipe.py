@@ -25,6 +25,8 @@ class PainterRecipe:
     With `scales` above 1 the error counts again on maps that are averaged over 2 x 2 cells, 4 x 4
     and so on (Hoogeboom et al. 2023, section 3.2): outlines matter more, textures less, and the
     best answer stays the same.
+    `only` is a regular expression: training leaves out the captions in which nothing matches it, to
+    learn a hard part by itself.
     `start_from` is a checkpoint of the same networks. Latents are kept under `latents`, or the
     user's cache.
     """
@@ -43,6 +45,7 @@ class PainterRecipe:
     logit_mean: float | None = None
     foreground: float = 1.0
     scales: int = 1
+    only: str = ""
     start_from: str | None = None
     latents: str | None = None
 

@@ -1,6 +1,7 @@
 """The painter as the trainer sees it."""
 
-from collections.abc import Mapping
+import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -63,15 +64,17 @@ class PainterTask:
             _start_from(self.network, recipe.start_from)
         self.network.autoencoder.requires_grad_(False)
         self._noising = Noising(spec.noise, recipe.min_snr, logit_mean=recipe.logit_mean)
+        chosen = _matching(train.captions, recipe.only)
+        covered = train.covered(spec.latent_shape[1]) if recipe.foreground > 1 else None
         self.data = LatentBatches(
-            _normalised(train_latents, self.network),
-            encode(self.tokenizer, train.captions),
+            _normalised(train_latents[chosen], self.network),
+            encode(self.tokenizer, [train.captions[i] for i in chosen]),
             encode(self.tokenizer, [""])[0],
-            description=train.description,
+            description=_described(train, recipe.only, len(chosen)),
             batch_size=recipe.training.batch_size,
             unconditional=recipe.unconditional,
             seed=recipe.training.seed,
-            covered=train.covered(spec.latent_shape[1]) if recipe.foreground > 1 else None,
+            covered=None if covered is None else covered[chosen],
         )
         self._validation = (
             _normalised(validation_latents, self.network),
@@ -159,6 +162,19 @@ class LatentBatches:
         tokens = torch.where(unsaid[:, None], self._empty, self._tokens[rows])
         batch = {"latents": self._latents[rows], "tokens": tokens}
         return batch if self._covered is None else {**batch, "covered": self._covered[rows]}
+
+
+def _matching(captions: Sequence[str], pattern: str) -> list[int]:
+    chosen = [i for i, caption in enumerate(captions) if re.search(pattern, caption)]
+    if not chosen:
+        raise RecipeError(f"only: no caption matches {pattern!r}")
+    return chosen
+
+
+def _described(pictures: CaptionedPictures, pattern: str, chosen: int) -> str:
+    if not pattern:
+        return pictures.description
+    return f"{pictures.description}, of which the {chosen} with captions that match {pattern}"
 
 
 def _normalised(latents: Tensor, painter: Painter) -> Tensor:

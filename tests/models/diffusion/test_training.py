@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import json
+from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -73,6 +75,33 @@ def test_a_run_goes_on_where_it_was_stopped(runs: Path) -> None:
         arguments += ["--set", assignment]
     result = CliRunner().invoke(app, arguments)
     assert result.exit_code == 0 and "finished at step 4" in result.output, result.output
+
+
+def test_a_painter_may_train_on_some_captions_only(runs: Path, tmp_path: Path) -> None:
+    out = tmp_path / "painter"
+    world = replace(WORLD, root=str(runs / "world"))
+    said = WorldCaptions(world, "train").captions
+    one = said[0].split()[-1]
+
+    def train(only: str) -> Any:
+        arguments = ["painter", "tiny-painter", "--out", str(out)]
+        for assignment in (
+            f"data.world.root={world.root}",
+            f"autoencoder={runs}/autoencoder/best",
+            f"latents={runs / 'latents'}",
+            f"only={only}",
+        ):
+            arguments += ["--set", assignment]
+        return CliRunner().invoke(app, arguments)
+
+    refused = train("unheard-of")
+    assert refused.exit_code == 2 and "no caption matches 'unheard-of'" in refused.output
+    result = train(one)
+    assert result.exit_code == 0, result.output
+    _, _, _, metadata = load_painter(out / "last")
+    matching = sum(one in caption for caption in said)
+    assert 0 < matching < len(said)
+    assert f"of which the {matching} with" in metadata["provenance"]["data"]
 
 
 def test_latents_are_read_back_and_made_anew_for_another_encoder(runs: Path) -> None:
