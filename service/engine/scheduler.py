@@ -133,15 +133,15 @@ class Scheduler:
             self._observer.admitted(lane.name, len(jobs))
             self._work.notify(len(jobs))
 
-    def check(self, lane: Lane, deadline: float, priority: Priority) -> None:
-        """What would be raised if a job of one step were submitted now.
+    def check(self, lane: Lane, deadline: float, priority: Priority, *, ahead: int = 0) -> None:
+        """What would be raised if a job of one step were submitted after so many others.
 
         BusyError counts as a refusal. Who is spared is promised nothing.
         """
         with self._lock:
             try:
                 self._standing.check_open(lane)
-                self._admission.check([Stage(lane, 1)], deadline, priority)
+                self._admission.check([Stage(lane, ahead + 1)], deadline, priority)
             except BusyError as error:
                 self._observer.refused(lane.name, 1, refusal_of(error))
                 raise

@@ -11,13 +11,25 @@ from http import HTTPStatus
 from typing import Any, Final
 
 from starlette.responses import Response
+from starlette.types import Scope
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 
 Refuse = Callable[[Any], Response | None]
 """From an ASGI scope to the answer to those who need not be let in."""
 
+_TELL: Final = "tell_arrival"
 _UNREAD_MAX: Final = 1 << 20
 """Bytes of a body, which few photos exceed."""
+
+
+def on_arrival(scope: Scope, tell: Callable[[], None]) -> None:
+    """Have it told, once, that whom the door let in asks for a place now, or gave up before."""
+    scope.setdefault("state", {})[_TELL] = tell
+
+
+def arrived(scope: Scope) -> None:
+    if (tell := scope["state"].pop(_TELL, None)) is not None:
+        tell()
 
 
 class DoorProtocol(HttpToolsProtocol):

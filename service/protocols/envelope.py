@@ -15,6 +15,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from service.access import Open, Pass
 from service.access.guard import is_admin, scope_of
 from service.errors import NotFoundError, PanoptesError
+from service.protocols.door import arrived
 from service.protocols.problems import problem_of, problem_response
 from service.protocols.serving import Serving
 from service.telemetry import logs
@@ -82,6 +83,7 @@ class Envelope:
         finally:
             if admitted is not None:
                 admitted.leave()
+            arrived(scope)
             logs.request_id.reset(token)
             self._tell(scope, request_id, status, time.perf_counter() - started)
 

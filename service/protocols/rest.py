@@ -21,6 +21,7 @@ from service.engine.lane import Lane
 from service.engine.model import Model
 from service.errors import BusyError, NotAcceptableError, PanoptesError
 from service.protocols.body import is_lone_image, options_in_query, read_images
+from service.protocols.door import arrived, on_arrival
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.route import documented_answers, posts_to
@@ -101,10 +102,16 @@ class TaskEndpoint:
         # Frozen, so that requests may share them; those that do not validate are not kept.
         self._options_in = functools.lru_cache(maxsize=256)(self._parse)
         self._refused_at = -math.inf
+        self._let_in = 0
+        """Requests that passed the door, and did not come as far as to ask for a place."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self._answer(await self._read(scope, receive))
+            try:
+                asked = await self._read(scope, receive)
+            finally:
+                arrived(scope)
+            response = await self._answer(asked)
         except PanoptesError as error:
             if isinstance(error, BusyError):
                 self._refused_at = time.monotonic()
@@ -127,13 +134,19 @@ class TaskEndpoint:
                 return None
             model, lane = found
             terms = self._serving.terms(model, now, headers)
-            model.device.scheduler.check(lane, terms.deadline, terms.priority)
+            scheduler = model.device.scheduler
+            scheduler.check(lane, terms.deadline, terms.priority, ahead=self._let_in)
+            self._let_in += 1
+            on_arrival(scope, self._one_less)
         except BusyError as error:
             self._refused_at = now
             return error
         except PanoptesError:
             pass
         return None
+
+    def _one_less(self) -> None:
+        self._let_in -= 1
 
     def _lane(self, options: Any) -> tuple[Model, Lane] | None:
         """Of the first graph that an image runs through, where that is all there is to it."""

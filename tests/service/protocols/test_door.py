@@ -1,15 +1,19 @@
 """Requests that the server turns away before it reads them, byte by byte."""
 
 import json
+import math
 import socket
-from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import NamedTuple
 
 import pytest
 
 from service.access.keys import KeySpec, hash_key
+from service.engine.admission import SAFETY
+from service.protocols.door import arrived
 from tests.bundles import write_tiny_classifier
 from tests.serving import Running, picture, running
 
@@ -82,24 +86,27 @@ def refuse_one(server: Running) -> None:
         assert client.answer().status == 429
 
 
-def asked_at_the_door(server: Running) -> bool:
-    """Whether it turns away someone who comes."""
+def turned_away(server: Running, *, deadline_ms: int = 1) -> bool:
+    """Whether someone who comes is turned away."""
     scope = {
         "type": "http",
         "method": "POST",
         "path": "/classify",
         "query_string": b"",
-        "headers": [(b"content-length", b"9"), (b"x-deadline-ms", b"1")],
+        "headers": [(b"content-length", b"9"), (b"x-deadline-ms", b"%d" % deadline_ms)],
+        "state": {},
     }
-    return server.app.turn_away(scope) is not None
+    refused = server.app.turn_away(scope) is not None
+    arrived(scope)  # and goes away again
+    return refused
 
 
 def test_nobody_is_asked_while_nobody_is_refused(tmp_path: Path) -> None:
     write_tiny_classifier(tmp_path, matmuls=40)
     with running(tmp_path) as server:
-        assert not asked_at_the_door(server)
+        assert not turned_away(server)
         refuse_one(server)
-        assert asked_at_the_door(server)
+        assert turned_away(server)
 
 
 def test_who_cannot_be_served_in_time_hears_it_and_may_ask_again(slow: Running) -> None:
@@ -112,6 +119,27 @@ def test_who_cannot_be_served_in_time_hears_it_and_may_ask_again(slow: Running) 
         assert problem["instance"] == "mine" and "later than" in problem["detail"]
         client.send(request())
         assert client.answer().status == 200
+
+
+def test_who_was_let_in_counts_until_he_asks_for_a_place_or_gives_up(slow: Running) -> None:
+    scheduler = slow.app.serving.device.scheduler
+    (lane,) = scheduler.lanes
+    deadline_ms = math.ceil(scheduler.wait_s(lane) * SAFETY * 3e3)  # enough for a few, not for all
+    unread = request({"X-Deadline-Ms": str(deadline_ms)})[:-1]
+    with ExitStack() as stack:
+        for _ in range(16):
+            stack.enter_context(connected(slow)).send(unread)
+        wait_until(lambda: turned_away(slow, deadline_ms=deadline_ms))
+        assert lane.pending == 0
+
+    wait_until(lambda: not turned_away(slow, deadline_ms=deadline_ms))
+
+
+def wait_until(come: Callable[[], bool]) -> None:
+    ends = time.monotonic() + 20
+    while not come():
+        assert time.monotonic() < ends
+        time.sleep(0.01)
 
 
 def test_the_answer_is_that_of_a_request_that_was_read(slow: Running) -> None:
