@@ -83,6 +83,8 @@ class Job:
     """What is to follow on other lanes takes at least so long."""
     predicted_s: float = 0.0
     """From `came_at` to the answer, where that is to be compared; 0 otherwise."""
+    place: int = 0
+    """So many jobs of its lane are settled by then, if no one overtakes it."""
     inputs: Sample | None = None
     came_at: float = 0.0
     ready_at: float = 0.0

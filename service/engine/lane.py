@@ -47,6 +47,7 @@ class Lane:
         self.queued = 0
         self.running = 0
         self.holds = 0
+        self._settled = 0
         # What is pending, by priority.
         self._jobs = [0] * len(Priority)
         self._steps = [0] * len(Priority)
@@ -66,6 +67,16 @@ class Lane:
         job.came_at = now
         self._jobs[job.priority] += 1
         self._steps[job.priority] += job.steps_left
+
+    def expect(self, job: Job, predicted_s: float) -> None:
+        """Of a job that was just admitted: compare what is predicted with what comes true."""
+        job.predicted_s = predicted_s
+        job.place = self._settled + self.pending + self.batch_cap  # in a batch all are equal
+
+    def compare(self, job: Job, now: float) -> None:
+        """The job is done. One that others overtook was late for their sake, and says nothing."""
+        if job.predicted_s and self._settled <= job.place:
+            self.pace.observe(job.predicted_s, now - job.came_at)
 
     def count_step(self, job: Job) -> None:
         job.steps_left -= 1
@@ -135,6 +146,7 @@ class Lane:
 
     def forget(self, job: Job, now: float) -> None:
         """Count a job out that is settled."""
+        self._settled += 1
         if job.state is State.QUEUED:
             job.timing.queue_s += now - job.ready_at
             self.queued -= 1

@@ -124,12 +124,12 @@ class Scheduler:
                 raise
             now = self._clock()
             then_s = sum(stage.alone_s for stage in then)
-            if len(jobs) == 1 and not then:
-                jobs[0].predicted_s = predicted_s
             for job in jobs:
                 job.then_s = then_s
                 lane.admit(job, now)
                 lane.push(job, now)
+            if len(jobs) == 1 and not then:
+                lane.expect(jobs[0], predicted_s)
             self._observer.admitted(lane.name, len(jobs))
             self._work.notify(len(jobs))
 
@@ -239,8 +239,7 @@ class Scheduler:
                 error = ClientGoneError("the client went away")
             if error is None:
                 lane.cost.observe_host((job.timing.prepare_s + job.timing.finish_s) / self._hosts)
-                if job.predicted_s:
-                    lane.pace.observe(job.predicted_s, self._clock() - job.came_at)
+                lane.compare(job, self._clock())
             self._settle(lane, job, error)
         _tell([job])
 

@@ -292,6 +292,20 @@ def test_where_answers_come_later_than_predicted_less_is_promised() -> None:
     rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 2.6)])
 
 
+def test_who_was_overtaken_says_nothing_of_the_pace() -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_by_one, measure=(1,), max_batch=1)
+    patient = counting_job(deadline=1000.0, priority=Priority.LOW)
+    rig.scheduler.submit(lane, [patient])
+    for _ in range(5):
+        rig.scheduler.submit(lane, [counting_job(deadline=100.0, priority=Priority.HIGH)])
+    rig.work_off()
+
+    assert patient.outcome() == after(0, 1)
+    assert rig.clock() == pytest.approx(6.0)
+    assert rig.scheduler.wait_s(lane) == pytest.approx(1.0)
+
+
 def test_a_deadline_that_can_be_met_is_admitted() -> None:
     rig = Rig()
     lane = rig.lane(seconds=one_launch, measure=(1, 8))
