@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import ctypes
 import functools
-import gc
 import logging
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -21,6 +18,7 @@ from service.bundle import (
     parse_ref,
     read_bundle,
 )
+from service.engine.backends import arena
 from service.engine.device import Device
 from service.engine.model import Model, OpenedModel, open_model
 from service.errors import InvalidOptionError, NotFoundError, UnavailableError
@@ -115,7 +113,7 @@ class Registry:
                 await self._unload(ref)
                 del self._entries[ref]
             # Measuring took batches far larger than most that will come.
-            await asyncio.to_thread(_give_memory_back)
+            await asyncio.to_thread(arena.give_back)
             self.first_scan.set()
 
     async def load(self, name: str, version: int) -> Entry:
@@ -160,7 +158,7 @@ class Registry:
             # Those who hold the old one still use it.
             await model.unused()
             await asyncio.to_thread(model.close, timeout_s=60.0)
-            await asyncio.to_thread(_give_memory_back)
+            await asyncio.to_thread(arena.give_back)
             return True
 
     # --
@@ -240,7 +238,7 @@ class Registry:
         await asyncio.to_thread(entry.model.close, timeout_s=60.0)
         self._enter(Entry(ref, entry.repository, "unloaded"))
         del entry
-        await asyncio.to_thread(_give_memory_back)
+        await asyncio.to_thread(arena.give_back)
         log.info("%s is unloaded after %.2f s", ref, time.perf_counter() - started)
 
     def _why_not(self, task: str, wanted: str | None) -> Exception:
@@ -259,10 +257,3 @@ def _parse(wanted: str) -> tuple[str, int | None]:
         return parse_ref(wanted)
     except ValueError as error:
         raise InvalidOptionError(f"model: {error}") from None
-
-
-def _give_memory_back() -> None:
-    """Freed pages go back to the system, not only to the allocator."""
-    gc.collect()
-    if sys.platform == "linux":
-        ctypes.CDLL(None).malloc_trim(0)

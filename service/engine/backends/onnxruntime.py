@@ -11,12 +11,13 @@ import numpy as np
 import numpy.typing as npt
 import onnxruntime as ort
 
+from service.engine.backends import arena
 from service.engine.backends.backend import OutOfMemoryError, Tensors
 from service.engine.cost import fastest_s
 
 WIDE_MUST_SAVE = 0.15
 """The wide session is kept only if it saves this share of a lone sample's time."""
-PROBES = 2
+PROBES = 6
 
 
 class OnnxRuntimeBackend:
@@ -83,8 +84,7 @@ class OnnxRuntimeBackend:
         options.intra_op_num_threads = threads
         options.inter_op_num_threads = 1
         options.log_severity_level = 3
-        # An arena keeps what the largest batch ever took, and makes no run faster here.
-        options.enable_cpu_mem_arena = False
+        arena.share(options)
         # A spinning pool would take the cores from the other workers.
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         return ort.InferenceSession(

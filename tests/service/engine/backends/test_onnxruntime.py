@@ -7,15 +7,15 @@ import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import pytest
-from onnx import TensorProto, helper, numpy_helper
+from onnx import helper
 
 from service.bundle import Bundle, check_golden
 from service.engine.backends.backend import OutOfMemoryError
 from service.engine.backends.onnxruntime import OnnxRuntimeBackend
 from tests.bundles import write_iterative, write_tiny_classifier
 from tests.memory import in_use_mib
+from tests.service.engine.backends.graphs import write_graph
 
 
 def load(bundle: Bundle, *, cores: int = 1) -> OnnxRuntimeBackend:
@@ -23,20 +23,6 @@ def load(bundle: Bundle, *, cores: int = 1) -> OnnxRuntimeBackend:
     return OnnxRuntimeBackend(
         bundle.file(graph.file), outputs=[t.name for t in graph.outputs], cores=cores
     )
-
-
-def write_graph(path: Path, *nodes: onnx.NodeProto, width: int, **weights: np.ndarray) -> Path:
-    """x [batch, width] -> y [batch, anything]."""
-    graph = helper.make_graph(
-        nodes,
-        "graph",
-        [helper.make_tensor_value_info("x", TensorProto.FLOAT, ["batch", width])],
-        [helper.make_tensor_value_info("y", TensorProto.FLOAT, ["batch", "anything"])],
-        [numpy_helper.from_array(value, name) for name, value in weights.items()],
-    )
-    model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 20)], ir_version=10)
-    onnx.save(model, path)
-    return path
 
 
 def test_the_graphs_outputs_come_by_name(tmp_path: Path) -> None:
