@@ -18,7 +18,7 @@ import numpy as np
 import onnxruntime as ort
 
 _GROW_AS_REQUESTED: Final = 1
-_lock = threading.Lock()
+_lock = threading.RLock()
 
 
 def share(options: ort.SessionOptions) -> None:
@@ -58,10 +58,9 @@ def _make_arena() -> None:
 @functools.cache
 def _nothing() -> ort.InferenceSession:
     """Computes nothing: ONNX Runtime shrinks an arena at the end of a run, and only then."""
-    _make_arena()
     options = ort.SessionOptions()
     options.intra_op_num_threads = 1
-    options.add_session_config_entry("session.use_env_allocators", "1")
+    share(options)
     return ort.InferenceSession(_identity(), options, providers=["CPUExecutionProvider"])
 
 
