@@ -41,7 +41,8 @@ def wait_s(
     mine_s = sum(_with_what_waits_s(stage) for stage in stages)
     steps = sum(stage.steps for stage in stages)
     own = {stage.lane for stage in stages}
-    others_s = sum(lane.work_beside_s(steps, priority) for lane in lanes if lane not in own)
+    busy = [lane for lane in lanes if lane.pending and lane not in own]
+    others_s = sum(lane.work_beside_s(steps, priority) for lane in busy)
     return max(
         (sum(under_way_s) + others_s + mine_s) / workers,
         first_free_s + sum(stage.alone_s for stage in stages),

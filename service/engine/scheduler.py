@@ -354,7 +354,9 @@ class Scheduler:
             waiting = [
                 (urgency, index)
                 for index, lane in enumerate(self._lanes)
-                if (urgency := lane.urgency()) is not None and (not busy or lane.needs_preparing())
+                if lane.queued
+                and (urgency := lane.urgency()) is not None
+                and (not busy or lane.needs_preparing())
             ]
             if not waiting:
                 break

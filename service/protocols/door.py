@@ -2,24 +2,38 @@
 
 Under overload most requests are refused, and what a refusal costs is taken from the others. Here
 one costs half of what it costs behind the door: no body is kept, no task is made.
+
+Who is let in leaves through it as well: with a whole answer in one write, or without one, which
+those who work for him hear.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from http import HTTPStatus
+from collections.abc import Callable, Sequence
 from typing import Any, Final
 
 from starlette.responses import Response
-from starlette.types import Scope
-from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
+from starlette.types import Message, Scope
+from uvicorn.protocols.http.httptools_impl import (
+    STATUS_LINE,
+    HttpToolsProtocol,
+    RequestResponseCycle,
+)
+
+from service.errors import ClientGoneError
 
 Refuse = Callable[[Any], Response | None]
 """From an ASGI scope to the answer to those who need not be let in."""
 
+Headers = Sequence[tuple[bytes, bytes]]
+
 _TELL: Final = "tell_arrival"
+_GONE: Final = "gone"
+_LEFT: Final = "left"
 _UNREAD_MAX: Final = 1 << 20
 """Bytes of a body, which few photos exceed."""
+_JOINED_MAX: Final = 1 << 18
+"""Bytes of an answer: to copy more costs as much as a second write."""
 
 
 def on_arrival(scope: Scope, tell: Callable[[], None]) -> None:
@@ -29,6 +43,34 @@ def on_arrival(scope: Scope, tell: Callable[[], None]) -> None:
 
 def arrived(scope: Scope) -> None:
     if (tell := scope["state"].pop(_TELL, None)) is not None:
+        tell()
+
+
+class IfGone:
+    """While this lasts, have it told if the client goes away. ClientGoneError if he has already.
+
+    One at a time: a request waits for one thing.
+    """
+
+    __slots__ = ("_state", "_tell")
+
+    def __init__(self, scope: Scope, tell: Callable[[], object]) -> None:
+        self._state = scope["state"]
+        self._tell = tell
+
+    def __enter__(self) -> None:
+        if _LEFT in self._state:
+            raise ClientGoneError("the client went away")
+        self._state[_GONE] = self._tell
+
+    def __exit__(self, *_: object) -> None:
+        self._state.pop(_GONE, None)
+
+
+def left(scope: Scope) -> None:
+    """The client went away."""
+    scope["state"][_LEFT] = True
+    if (tell := scope["state"].pop(_GONE, None)) is not None:
         tell()
 
 
@@ -50,6 +92,7 @@ class DoorProtocol(HttpToolsProtocol):
         idle = self.cycle is None or self.cycle.response_complete
         if not idle or (answer := self._refusal()) is None:
             super().on_headers_complete()
+            self.cycle.send = OneWrite(self.cycle)  # type: ignore[method-assign]
             return
         self._answer = answer
         self.cycle = _ANSWERED
@@ -73,6 +116,12 @@ class DoorProtocol(HttpToolsProtocol):
             self.transport.close()
         self.on_response_complete()
 
+    def connection_lost(self, exc: Exception | None) -> None:
+        scope: Any = self.scope
+        super().connection_lost(exc)
+        if self.cycle is not None and self.cycle.disconnected:
+            left(scope)
+
     def shutdown(self) -> None:
         self._closing = True
         if self._answer is None:
@@ -93,7 +142,60 @@ class DoorProtocol(HttpToolsProtocol):
         scope: Any = self.scope
         scope.update(method="POST", path=path.decode("latin-1"), query_string=query)
         response = self._refuse(scope)
-        return None if response is None else _as_bytes(response)
+        if response is None:
+            return None
+        return _as_bytes(response.status_code, response.raw_headers, bytes(response.body))
+
+
+class OneWrite:
+    """In the place of a cycle's `send`: the head of an answer waits for the body, where that is
+    all there is to it. Written apart they are two calls of the system, and wake the client
+    twice."""
+
+    __slots__ = ("_cycle", "_head", "_send")
+
+    def __init__(self, cycle: RequestResponseCycle) -> None:
+        self._cycle = cycle
+        self._send = cycle.send
+        self._head: Any = None
+
+    async def __call__(self, message: Any) -> None:
+        head, self._head = self._head, None
+        if head is None:
+            if message["type"] == "http.response.start" and _fits(message["headers"]):
+                self._head = message
+            else:
+                await self._send(message)
+            return
+        if self._is_plain(message):
+            self._write(head, message["body"])
+        else:
+            await self._send(head)
+            await self._send(message)
+
+    def _is_plain(self, message: Message) -> bool:
+        cycle = self._cycle
+        return (
+            not message.get("more_body")
+            and cycle.scope["method"] != "HEAD"
+            and cycle.keep_alive
+            and not cycle.response_started
+            and not cycle.disconnected
+            and not cycle.flow.write_paused
+        )
+
+    def _write(self, head: Message, body: bytes) -> None:
+        cycle = self._cycle
+        cycle.response_started = cycle.response_complete = True
+        cycle.transport.write(_as_bytes(head["status"], head["headers"], body))
+        cycle.message_event.set()
+        cycle.on_response()
+
+
+def _fits(headers: Headers) -> bool:
+    """Whether the headers are those of a whole answer, and one that is not too long."""
+    length = next((value for name, value in headers if name == b"content-length"), b"")
+    return length.isdigit() and int(length) <= _JOINED_MAX and b"connection" not in dict(headers)
 
 
 class _Answered:
@@ -109,8 +211,8 @@ class _Answered:
 _ANSWERED: Final[RequestResponseCycle] = _Answered()  # type: ignore[assignment]
 
 
-def _as_bytes(response: Response) -> bytes:
-    status = response.status_code
-    lines = [f"HTTP/1.1 {status} {HTTPStatus(status).phrase}".encode()]
-    lines += [name + b": " + value for name, value in response.raw_headers]
-    return b"\r\n".join([*lines, b"", bytes(response.body)])
+def _as_bytes(status: int, headers: Headers, body: bytes) -> bytes:
+    head = b"".join([b"%s: %s\r\n" % header for header in headers])
+    if head.count(b"\r") + head.count(b"\n") != 2 * len(headers):
+        raise RuntimeError("there is a line break in a header")
+    return b"".join([STATUS_LINE[status], head, b"\r\n", body])

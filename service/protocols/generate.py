@@ -102,17 +102,15 @@ class GenerateEndpoint:
         asked = commission(self._serving, options, arrived, headers)
         with asked.model.hold():
             if form is EVENTS:
-                return await _open_events(asked, options.preview_every, scope, receive)
+                return await _open_events(asked, options.preview_every, scope)
             painting = asked.painting(_writer(asked))
-            files = await while_connected(painting.paint(), receive)
+            files = await while_connected(painting.paint(), scope)
         content, content_type = _document(form, painting, files)
         headers_out = {**asked.headers, "server-timing": timing_of(painting, scope)}
         return Response(content, headers=headers_out | {"content-type": content_type})
 
 
-async def _open_events(
-    asked: Commission, every: int | None, scope: Scope, receive: Receive
-) -> sse.EventStream:
+async def _open_events(asked: Commission, every: int | None, scope: Scope) -> sse.EventStream:
     request_id = scope["state"]["request_id"]
 
     async def work(tell: sse.Tell) -> None:
@@ -129,7 +127,7 @@ async def _open_events(
     def last_words(error: Exception) -> sse.Event:
         return sse.Event("error", problem_of(error, request_id).model_dump())
 
-    return await sse.open_events(work, receive, headers=asked.headers, last_words=last_words)
+    return await sse.open_events(work, scope, headers=asked.headers, last_words=last_words)
 
 
 def _parse(data: bytes, headers: Mapping[bytes, bytes], query: bytes) -> GenerateOptions:

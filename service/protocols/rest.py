@@ -76,7 +76,6 @@ class Asked:
     """A request that was read, and what is told beside its answer."""
 
     scope: Scope
-    receive: Receive
     arrived: float
     headers: Mapping[bytes, bytes]
     images: Sequence[bytes]
@@ -165,7 +164,7 @@ class TaskEndpoint:
             raise NotAcceptableError(
                 f"{form.name} answers for one image; ask for JSON or send them singly"
             )
-        return Asked(scope, receive, arrived, headers, images, options, form)
+        return Asked(scope, arrived, headers, images, options, form)
 
     async def _answer(self, asked: Asked) -> Response:
         task = self._task
@@ -199,7 +198,7 @@ class TaskEndpoint:
                 )
             )
         await run_while_connected(
-            model.device, model.lanes[role], jobs, asked.receive, admitted=admitted
+            model.device, model.lanes[role], jobs, asked.scope, admitted=admitted
         )
         state = asked.scope["state"]
         timings = [job.timing for job in jobs]

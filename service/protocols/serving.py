@@ -7,7 +7,7 @@ from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
-from starlette.types import Receive
+from starlette.types import Scope
 
 from service.access import Guard
 from service.access.fetch import Fetcher
@@ -18,6 +18,7 @@ from service.engine.lane import Lane
 from service.engine.model import Model
 from service.errors import ClientGoneError, ForbiddenError, InvalidOptionError
 from service.imaging import ImageLimits
+from service.protocols.door import IfGone
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics
@@ -28,8 +29,6 @@ T = TypeVar("T")
 
 PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 MAX_DEADLINE_MS = 3_600_000
-WATCH_AFTER_S = 0.05
-"""A request that is done sooner is not watched: a task each would cost more than it saves."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,7 +110,7 @@ async def run_while_connected(
     device: Device,
     lane: Lane,
     jobs: Sequence[Job],
-    receive: Receive,
+    scope: Scope,
     *,
     then: Sequence[Stage] = (),
     admitted: bool = False,
@@ -120,39 +119,23 @@ async def run_while_connected(
 
     `then` and `admitted` are the scheduler's.
     """
-    watchers: list[asyncio.Task[None]] = []
 
-    async def watch() -> None:
-        await disconnected(receive)
+    def give_up() -> None:
         for job in jobs:
             device.scheduler.cancel(lane, job)
 
-    loop = asyncio.get_running_loop()
-    later = loop.call_later(WATCH_AFTER_S, lambda: watchers.append(loop.create_task(watch())))
-    try:
+    with IfGone(scope, give_up):
         await device.run(lane, jobs, then=then, admitted=admitted)
-    finally:
-        later.cancel()
-        for watcher in watchers:
-            watcher.cancel()
 
 
-async def while_connected(work: Coroutine[Any, Any, T], receive: Receive) -> T:
+async def while_connected(work: Coroutine[Any, Any, T], scope: Scope) -> T:
     """What the work returns or raises; a client that goes away cancels it."""
     going = asyncio.ensure_future(work)
-    gone = asyncio.create_task(disconnected(receive))
-    gone.add_done_callback(lambda _: going.cancel())
     try:
-        await asyncio.wait([going])
+        with IfGone(scope, going.cancel):
+            await asyncio.wait([going])
     finally:
-        gone.cancel()
         going.cancel()
     if going.cancelled():
         raise ClientGoneError("the client went away")
     return going.result()
-
-
-async def disconnected(receive: Receive) -> None:
-    """Ends when the client is gone."""
-    while (await receive())["type"] != "http.disconnect":
-        pass

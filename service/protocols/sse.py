@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
 from collections.abc import Callable, Coroutine, Mapping
 from dataclasses import dataclass
 from types import MappingProxyType
@@ -12,7 +13,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ClientGoneError
-from service.protocols.serving import disconnected
+from service.protocols.door import IfGone
 
 MEDIA_TYPE = "text/event-stream"
 BEAT_S = 15.0
@@ -55,7 +56,7 @@ _BEAT = Remark("still here")
 
 async def open_events(
     work: Callable[[Tell], Coroutine[Any, Any, None]],
-    receive: Receive,
+    scope: Scope,
     *,
     headers: Mapping[str, str],
     last_words: Callable[[Exception], Event],
@@ -69,14 +70,12 @@ async def open_events(
     events: Events = asyncio.Queue()
     going = asyncio.create_task(work(events.put_nowait))
     going.add_done_callback(lambda _: events.put_nowait(None))
-    gone = asyncio.create_task(disconnected(receive))
-    gone.add_done_callback(lambda _: going.cancel())
-    stream = EventStream(events, going, gone, headers, last_words, beat_s)
-    try:
+    with contextlib.ExitStack() as until_the_end:
+        until_the_end.callback(going.cancel)
+        until_the_end.enter_context(IfGone(scope, going.cancel))
+        stream = EventStream(events, going, headers, last_words, beat_s)
         await stream.begin()
-    except BaseException:
-        stream.end()
-        raise
+        stream.until_the_end = until_the_end.pop_all()
     return stream
 
 
@@ -87,18 +86,17 @@ class EventStream:
         self,
         events: Events,
         going: asyncio.Task[None],
-        gone: asyncio.Task[None],
         headers: Mapping[str, str],
         last_words: Callable[[Exception], Event],
         beat_s: float,
     ) -> None:
         self._events = events
         self._going = going
-        self._gone = gone
         self._headers = headers
         self._last_words = last_words
         self._beat_s = beat_s
         self._first: Event | Remark | None = None
+        self.until_the_end = contextlib.ExitStack()
 
     async def begin(self) -> None:
         self._first = await self._events.get()
@@ -106,7 +104,7 @@ class EventStream:
             _raise_what(self._going)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        try:
+        with self.until_the_end:
             await send(_start(self._headers))
             event = self._first
             while event is not None:
@@ -115,12 +113,6 @@ class EventStream:
             if (error := _what_went_wrong(self._going)) is not None:
                 await send(_part(self._last_words(error).encoded()))
             await send(_part(b"", more=False))
-        finally:
-            self.end()
-
-    def end(self) -> None:
-        self._gone.cancel()
-        self._going.cancel()
 
 
 def _raise_what(ended: asyncio.Task[None]) -> None:

@@ -34,7 +34,7 @@ class ClassifyEndpoint(TaskEndpoint):
             raise too_many(count, "labels times templates", serving.settings.max_texts)
         check_inputs(prompts_of(options.labels, templates), serving.settings)
         with model.hold():
-            towers = Towers(serving, model, terms, asked.receive)
+            towers = Towers(serving, model, terms, asked.scope)
             images = Stage(model.lanes[IMAGE_ROLE], len(asked.images))
             labels, admitted = await towers.labels(options.labels, templates, images)
             asked.before = towers.timings

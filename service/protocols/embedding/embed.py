@@ -76,7 +76,7 @@ class EmbedEndpoint(WordsEndpoint[EmbedOptions]):
         form = choose_form(asked.headers.get(b"accept", b""), asked.options.format, FORMS)
         model = self.serving.registry.find(TASK, asked.options.model)
         terms = self.serving.terms(model, asked.arrived, asked.headers)
-        towers = Towers(self.serving, model, terms, receive)
+        towers = Towers(self.serving, model, terms, scope)
         with model.hold():
             vectors = await towers.embed(asked.inputs)
         vectors.raise_if_none()

@@ -69,7 +69,7 @@ class RankEndpoint(WordsEndpoint[RankOptions]):
         query, others = split(asked.inputs)
         model = self.serving.registry.find(TASK, asked.options.model)
         terms = self.serving.terms(model, asked.arrived, asked.headers)
-        towers = Towers(self.serving, model, terms, receive)
+        towers = Towers(self.serving, model, terms, scope)
         with model.hold():
             vectors = await towers.embed([query, *others])
         request_id = scope["state"]["request_id"]

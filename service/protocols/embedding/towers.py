@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
-from starlette.types import Receive
+from starlette.types import Scope
 
 from service.engine.forecast import Stage
 from service.engine.job import Job, Timing
@@ -60,12 +60,12 @@ class Vectors(list[Embedded]):
 class Towers:
     """Belongs to one request, which holds the model."""
 
-    def __init__(self, serving: Serving, model: Model, terms: Terms, receive: Receive) -> None:
+    def __init__(self, serving: Serving, model: Model, terms: Terms, scope: Scope) -> None:
         self._serving = serving
         self._cache = serving.texts
         self._model = model
         self._terms = terms
-        self._receive = receive
+        self._scope = scope
         self.timings: list[Timing] = []
         """Of every job that ran."""
 
@@ -93,7 +93,7 @@ class Towers:
         known, asked = self._look_up(prompts)
         lane = self._model.lanes[TEXT_ROLE]
         for jobs in _portions(list(asked.values()), lane.capacity):
-            await run_while_connected(self._model.device, lane, jobs, self._receive, then=[then])
+            await run_while_connected(self._model.device, lane, jobs, self._scope, then=[then])
             self.timings += [job.timing for job in jobs]
         outputs: list[TextOutput] = [known.get(each) or asked[each].outcome() for each in prompts]
         joined = TextOutput(
@@ -136,9 +136,9 @@ class Towers:
             some = [(lane, jobs) for lane, jobs in work if jobs]
             if len(some) == 1:
                 ((lane, jobs),) = some
-                await run_while_connected(self._model.device, lane, jobs, self._receive)
+                await run_while_connected(self._model.device, lane, jobs, self._scope)
             elif some:
-                await while_connected(self._together(some), self._receive)
+                await while_connected(self._together(some), self._scope)
             self.timings += [job.timing for _, jobs in some for job in jobs]
 
     async def _together(self, work: Sequence[tuple[Lane, Sequence[Job]]]) -> None:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-from starlette.types import Receive
+from starlette.types import Scope
 
 from service.bundle import TensorSpec
 from service.engine.job import Job, Sample, Timing
@@ -50,10 +50,10 @@ async def infer(
     wanted: Sequence[str],
     *,
     terms: Terms,
-    receive: Receive | None = None,
+    scope: Scope | None = None,
 ) -> Answer:
     """Run the rows through the lane, batched with everyone else's; the first error is the
-    request's. A client that goes away is noticed by `receive`, or this is cancelled."""
+    request's. A client that goes away is noticed by the `scope`, or this is cancelled."""
     served = find(serving.registry, name, version)
     known = [tensor.name for tensor in served.graph.outputs]
     if strange := [output for output in wanted if output not in known]:
@@ -61,10 +61,10 @@ async def infer(
     rows = _rows(serving, served, inputs)
     jobs = [_job(row, wanted or known, terms) for row in rows]
     with served.model.hold():
-        if receive is None:
+        if scope is None:
             await served.model.device.run(served.lane, jobs)
         else:
-            await run_while_connected(served.model.device, served.lane, jobs, receive)
+            await run_while_connected(served.model.device, served.lane, jobs, scope)
     samples: list[Sample] = [job.outcome() for job in jobs]
     outputs = {name: np.stack([sample[name] for sample in samples]) for name in wanted or known}
     return Answer(served, outputs, [job.timing for job in jobs])

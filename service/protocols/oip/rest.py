@@ -105,7 +105,7 @@ class _Endpoints:
             asked.inputs,
             list(asked.outputs),
             terms=Terms(deadline, self._serving.priority(headers)),
-            receive=request.receive,
+            scope=request.scope,
         )
         request.state.timings = answer.timings
         content, header_length = write_answer(answer, asked)

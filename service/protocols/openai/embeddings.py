@@ -131,7 +131,7 @@ class EmbeddingsEndpoint(OpenAiEndpoint):
                 f"{request.dimensions}",
                 param="dimensions",
             )
-        towers = Towers(serving, model, serving.terms(model, arrived, headers), receive)
+        towers = Towers(serving, model, serving.terms(model, arrived, headers), scope)
         with model.hold():
             vectors = await towers.embed(inputs)
         _raise_the_first(vectors)

@@ -115,9 +115,9 @@ class ImagesEndpoint(OpenAiEndpoint):
         writer = _Writer(asked, request)
         with asked.model.hold():
             if request.stream:
-                return await _open_events(writer, scope, receive)
+                return await _open_events(writer, scope)
             painting = asked.painting(writer.write)
-            files = await while_connected(painting.paint(), receive)
+            files = await while_connected(painting.paint(), scope)
         return Response(
             orjson.dumps(writer.answer(painting, files)),
             headers={**asked.headers, "server-timing": timing_of(painting, scope)},
@@ -125,7 +125,7 @@ class ImagesEndpoint(OpenAiEndpoint):
         )
 
 
-async def _open_events(writer: _Writer, scope: Scope, receive: Receive) -> sse.EventStream:
+async def _open_events(writer: _Writer, scope: Scope) -> sse.EventStream:
     asked, partials = writer.asked, writer.request.partial_images or 0
     request_id = scope["state"]["request_id"]
 
@@ -154,7 +154,7 @@ async def _open_events(writer: _Writer, scope: Scope, receive: Receive) -> sse.E
     def last_words(error: Exception) -> sse.Event:
         return sse.Event("error", orjson.loads(error_response(error, request_id).body))
 
-    return await sse.open_events(work, receive, headers=asked.headers, last_words=last_words)
+    return await sse.open_events(work, scope, headers=asked.headers, last_words=last_words)
 
 
 @dataclass(frozen=True)

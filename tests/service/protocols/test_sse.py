@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from service.errors import BusyError, ClientGoneError
+from service.protocols.door import left
 from service.protocols.sse import Event, EventStream, Remark, Tell, open_events
 
 
@@ -16,19 +17,21 @@ class Client:
 
     def __init__(self) -> None:
         self.messages: list[dict[str, Any]] = []
-        self.gone = asyncio.Event()
+        self.scope: dict[str, Any] = {"state": {}}
         self.came = asyncio.Event()
 
     async def receive(self) -> dict[str, Any]:
-        await self.gone.wait()
-        return {"type": "http.disconnect"}
+        raise AssertionError("the request was read")
+
+    def hang_up(self) -> None:
+        left(self.scope)
 
     async def send(self, message: Any) -> None:
         self.messages.append(message)
         self.came.set()
 
     async def read(self, stream: EventStream) -> None:
-        await stream({}, self.receive, self.send)
+        await stream(self.scope, self.receive, self.send)
 
     @property
     def text(self) -> str:
@@ -38,7 +41,7 @@ class Client:
 async def opened(client: Client, work: Any, **options: Any) -> EventStream:
     return await open_events(
         work,
-        client.receive,
+        client.scope,
         headers={"x-seed": "7"},
         last_words=lambda error: Event("error", str(error)),
         **options,
@@ -110,13 +113,14 @@ def test_a_client_that_goes_away_cancels_the_work(begun: bool) -> None:
     async def talk() -> None:
         client = Client()
         if not begun:
-            asyncio.get_running_loop().call_soon(client.gone.set)
+            loop = asyncio.get_running_loop()
+            loop.call_soon(loop.call_soon, client.hang_up)  # once the work has begun
             with pytest.raises(ClientGoneError):
                 await opened(client, work)
             return
         reading = asyncio.create_task(client.read(await opened(client, work)))
         await client.came.wait()
-        client.gone.set()
+        client.hang_up()
         await reading
 
     asyncio.run(talk())
