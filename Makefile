@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 SERVE_STAMP := $(VENV)/.serve
 DEV_STAMP := $(VENV)/.dev
 
-.PHONY: help serve test check format bench gpu-check lock deploy-tools container-check clean
+.PHONY: help serve test check format bench gpu-check lock test-tools container-check clean
 
 help:  ## Say what there is
 	@grep -E '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 18
@@ -36,8 +36,8 @@ gpu-check:  ## Check answers and measure throughput on a GPU, with the Python th
 lock: $(DEV_STAMP)  ## Lock the images' dependencies anew (ARGS=--upgrade for newer ones)
 	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh $(ARGS)
 
-deploy-tools: $(DEV_STAMP)  ## Fetch what the tests of k8s/ check against: schemas, checkov, promtool
-	PYTHON=$(BIN)/python sh tests/k8s/tools.sh
+test-tools: $(DEV_STAMP)  ## Fetch what tests check against: schemas, checkov, promtool, perf_analyzer
+	PYTHON=$(BIN)/python sh tests/tools.sh
 
 container-check: $(DEV_STAMP)  ## Build the images and run one hardened, without Docker: Debian, as root
 	CONTAINER_CHECK=1 $(BIN)/python -m pytest tests/docker -m container $(ARGS)

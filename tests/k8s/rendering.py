@@ -4,19 +4,16 @@ from __future__ import annotations
 
 import functools
 import os
-import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
-import pytest
 import yaml
 
 ROOT = Path(__file__).parents[2]
 K8S = ROOT / "k8s"
-TOOLS = ROOT / "build" / "tools"
 KUBECTL = Path(sys.executable).with_name("kubectl")
 
 OVERLAYS = sorted(path.name for path in (K8S / "overlays").iterdir() if path.is_dir())
@@ -86,15 +83,3 @@ def walk(node: object) -> Iterator[Document]:
     elif isinstance(node, list):
         for value in node:
             yield from walk(value)
-
-
-def need(tool: str) -> Path:
-    """Where something of `make deploy-tools` is; skips without it, and fails under CI."""
-    if (path := TOOLS / tool).exists():
-        return path
-    if tool == "promtool" and (installed := shutil.which(tool)):
-        return Path(installed)
-    reason = f"{tool} is not in build/tools: `make deploy-tools` fetches it"
-    if os.environ.get("CI"):
-        pytest.fail(reason)
-    pytest.skip(reason)

@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 import yaml
 
-from tests.k8s.rendering import ROOT, need, only, overlay
+from tests.k8s.rendering import ROOT, only, overlay
+from tests.tools import need
 
 CASES = Path(__file__).with_name("alerts.yaml")
 

@@ -16,7 +16,8 @@ from pathlib import Path
 import kubernetes_validate
 import pytest
 
-from tests.k8s.rendering import Document, need, overlay
+from tests.k8s.rendering import Document, overlay
+from tests.tools import need
 
 PACKAGES = {
     "gateway.networking.k8s.io/v1/HTTPRoute": "@kubernetes-models/gateway-api",

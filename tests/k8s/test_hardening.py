@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import yaml
 
-from tests.k8s.rendering import COMPONENTS, OVERLAYS, SERVING, Document, need, overlay, training
+from tests.k8s.rendering import COMPONENTS, OVERLAYS, SERVING, Document, overlay, training
 from tests.k8s.rendering import with_component as rendered_with
+from tests.tools import need
 
 ACCEPTED = {
     "CKV_K8S_15": "images have versions that do not change: they need not be pulled each time",

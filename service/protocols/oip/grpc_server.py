@@ -99,6 +99,7 @@ class GrpcServer:
             "ModelReady": self._model_ready,
             "ServerMetadata": self._metadata,
             "ModelMetadata": self._model_metadata,
+            "ModelConfig": self._model_config,
             "ModelInfer": self._infer,
         }
 
@@ -132,6 +133,10 @@ class GrpcServer:
     async def _model_metadata(self, request: Any, context: Any) -> Any:
         served = find(self._serving.registry, request.name, request.version)
         return message("ModelMetadataResponse")(**served.metadata())
+
+    async def _model_config(self, request: Any, context: Any) -> Any:
+        served = find(self._serving.registry, request.name, request.version)
+        return message("ModelConfigResponse")(config=served.config())
 
     async def _infer(self, request: Any, context: Any) -> Any:
         answer = await infer(

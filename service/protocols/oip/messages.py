@@ -32,6 +32,12 @@ ModelMetadataResponse       name string 1, versions string* 2, platform string 3
                             inputs .TensorMetadata* 4, outputs .TensorMetadata* 5
 ModelMetadataResponse.TensorMetadata
                             name string 1, datatype string 2, shape int64* 3
+ModelConfigRequest          name string 1, version string 2
+ModelConfigResponse         config ModelConfig 1
+ModelConfig                 name string 1, platform string 2, backend string 17,
+                            max_batch_size int32 4, input ModelInput* 5, output ModelOutput* 6
+ModelInput                  name string 1, data_type DataType 2, dims int64* 4
+ModelOutput                 name string 1, data_type DataType 2, dims int64* 3
 InferParameter              bool_param bool 1 ?, int64_param int64 2 ?, string_param string 3 ?,
                             double_param double 4 ?, uint64_param uint64 5 ?
 InferTensorContents         bool_contents bool* 1, int_contents int32* 2, int64_contents int64* 3,
@@ -55,9 +61,18 @@ ModelInferResponse.InferOutputTensor
 """A message a paragraph: fields as name, type and number. `*` repeats, a dot in front of the type
 means one nested here, `map` is from strings to InferParameter, and `?` fields are one choice."""
 
+_DATA_TYPES: Final = (
+    *("INVALID", "BOOL", "UINT8", "UINT16", "UINT32", "UINT64", "INT8", "INT16", "INT32", "INT64"),
+    *("FP16", "FP32", "FP64", "STRING", "BF16"),
+)
+"""Numbered from 0."""
+
 
 def _file() -> FileDescriptorProto:
     file = FileDescriptorProto(name="panoptes_oip.proto", package=PACKAGE, syntax="proto3")
+    data_type = file.enum_type.add(name="DataType")
+    for number, name in enumerate(_DATA_TYPES):
+        data_type.value.add(name=f"TYPE_{name}", number=number)
     known: dict[str, DescriptorProto] = {}
     for name, fields in _paragraphs():
         outer, _, inner = name.rpartition(".")
@@ -100,7 +115,11 @@ def _add_field(message: DescriptorProto, path: str, words: list[str]) -> None:
         _add_field(entry, path, ["value", "InferParameter", "2"])
         kind = ".ParametersEntry"
     if kind[0].isupper() or kind[0] == ".":
-        field.type = FieldDescriptorProto.TYPE_MESSAGE
+        field.type = (
+            FieldDescriptorProto.TYPE_ENUM
+            if kind == "DataType"
+            else FieldDescriptorProto.TYPE_MESSAGE
+        )
         field.type_name = f"{path}{kind}" if kind[0] == "." else f".{PACKAGE}.{kind}"
     else:
         field.type = FieldDescriptorProto.Type.Value(f"TYPE_{kind.upper()}")

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 import pytest
 import tritonclient.grpc as triton
-from tritonclient.grpc import service_pb2
+from tritonclient.grpc import model_config_pb2, service_pb2
 from tritonclient.utils import InferenceServerException
 
 from service.protocols.oip.messages import message
@@ -40,7 +40,7 @@ def client(server: Running) -> Iterator[triton.InferenceServerClient]:
         *("ServerLiveResponse", "ServerReadyResponse", "ServerMetadataResponse"),
         *("ModelReadyRequest", "ModelReadyResponse", "ModelMetadataRequest"),
         *("ModelMetadataResponse", "ModelInferRequest", "ModelInferResponse"),
-        *("InferParameter", "InferTensorContents"),
+        *("InferParameter", "InferTensorContents", "ModelConfigRequest", "ModelConfigResponse"),
     ],
 )
 def test_messages_are_those_of_the_protocol(name: str) -> None:
@@ -55,6 +55,9 @@ def test_health_and_metadata(client: triton.InferenceServerClient) -> None:
     metadata = client.get_model_metadata("tiny")
     assert list(metadata.inputs[0].shape) == [-1, SIZE_PX, SIZE_PX, 3]
     assert metadata.outputs[0].name == "probabilities"
+    config = client.get_model_config("tiny").config
+    assert (config.max_batch_size, list(config.input[0].dims)) == (8, [SIZE_PX, SIZE_PX, 3])
+    assert config.output[0].data_type == model_config_pb2.TYPE_FP32
     with pytest.raises(InferenceServerException, match="no model 'none' is ready"):
         client.get_model_metadata("none")
 
@@ -147,5 +150,9 @@ def _assert_like(ours: object, theirs: object) -> None:
             other.type,
             other.is_repeated,
         )
+        if field.enum_type is not None:
+            assert field.enum_type.values_by_name.keys() == other.enum_type.values_by_name.keys()
+            for name, value in field.enum_type.values_by_name.items():
+                assert value.number == other.enum_type.values_by_name[name].number
         if field.message_type is not None:
             _assert_like(field.message_type, other.message_type)

@@ -1,8 +1,8 @@
 #!/bin/sh
-# Fetch what the tests of k8s/ hold the manifests against, into build/tools. Each thing is fetched once;
-# what cannot be had here is left out, and the tests that need it say so.
+# Fetch what tests hold our work against and pip does not install, into build/tools. Each thing is fetched
+# once; what cannot be had here is left out, and the tests that need it say so.
 set -eu
-cd "$(dirname "$0")/../.."
+cd "$(dirname "$0")/.."
 tools=$PWD/build/tools
 python=${PYTHON:-.venv/bin/python}
 mkdir -p "$tools"
@@ -36,6 +36,22 @@ if [ ! -x "$tools/promtool" ] && ! command -v promtool >/dev/null && command -v 
         { apt-get -qq update && cd "$fetched" && apt-get -qq download prometheus; }; then
         dpkg-deb -x "$fetched"/prometheus_*.deb "$fetched/root" &&
             cp "$fetched/root/usr/bin/promtool" "$tools/promtool"
+    fi
+    rm -rf "$fetched"
+fi
+
+# Triton's load generator, a program that its client's package held until 2024, with the libraries that it is
+# linked to, one of CUDA's among them; no GPU is asked for.
+if [ ! -x "$tools/perf_analyzer/perf_analyzer" ] && [ "$(uname -sm)" = "Linux x86_64" ]; then
+    fetched=$(mktemp -d)
+    if "$python" -m pip install --quiet --no-deps --target "$fetched" \
+        'tritonclient==2.50.0' 'nvidia-cuda-runtime-cu12<13'; then
+        mkdir -p "$tools/perf_analyzer"
+        find "$fetched" \( -name perf_analyzer -o -name 'libcudart.so.*' \) -type f \
+            -exec cp {} "$tools/perf_analyzer/" \;
+        chmod +x "$tools/perf_analyzer/perf_analyzer"
+        (cd "$fetched" && apt-get -qq download libb64-0d 2>/dev/null &&
+            dpkg-deb -x libb64-0d_*.deb . && cp usr/lib/*/libb64.so.0d "$tools/perf_analyzer/") || true
     fi
     rm -rf "$fetched"
 fi
