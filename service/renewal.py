@@ -13,7 +13,7 @@ from service.engine.backends.unplanned import Unplanned
 from service.engine.compute import Compute, ComputeError
 from service.engine.model import Model
 from service.engine.plans.key import digest_of
-from service.engine.plans.library import PlanError
+from service.engine.plans.tensorrt import PlanError
 from service.registry import Registry
 
 log = logging.getLogger(__name__)

@@ -164,7 +164,7 @@ def _build_one(
 ) -> tuple[str, bool]:
     """What came of it, in words, and whether there is a plan now."""
     from service.engine.backends.planned import make_plan
-    from service.engine.plans.library import PlanError
+    from service.engine.plans.tensorrt import PlanError
 
     try:
         found = planner.look(bundle, role)

@@ -15,8 +15,8 @@ from service.engine.backends.unplanned import Unplanned
 from service.engine.compute import Compute, ComputeError
 from service.engine.plans.builder import Progress
 from service.engine.plans.cache import Found
-from service.engine.plans.library import PlanError, find_tensorrt
 from service.engine.plans.planner import Planner
+from service.engine.plans.tensorrt import PlanError, find_tensorrt
 
 log = logging.getLogger(__name__)
 

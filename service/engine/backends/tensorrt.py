@@ -23,7 +23,7 @@ from service.engine.backends.backend import (
 )
 from service.engine.backends.batches import FreeSlots, alike, batch_of, bucket_for, in_parts
 from service.engine.backends.tensorrt_slot import Engine, Slot
-from service.engine.plans.library import PlanError, TensorRt
+from service.engine.plans.tensorrt import PlanError, TensorRt
 
 log = logging.getLogger(__name__)
 

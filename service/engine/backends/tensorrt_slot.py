@@ -14,7 +14,7 @@ from service.bundle import Graph, TensorSpec
 from service.engine.backends.backend import OutOfMemoryError, Tensors
 from service.engine.backends.cuda_memory import CapturedWork, DeviceBuffer, PinnedBuffer, Stream
 from service.engine.backends.ports import Port, Ports
-from service.engine.plans.library import PlanError, TensorRt
+from service.engine.plans.tensorrt import PlanError, TensorRt
 
 
 class Engine:

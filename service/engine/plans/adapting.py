@@ -10,7 +10,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from service.engine.plans.library import PlanError
+from service.engine.plans.tensorrt import PlanError
 
 
 def adapted(file: Path) -> bytes:

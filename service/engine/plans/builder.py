@@ -16,7 +16,7 @@ from typing import Any
 from service.bundle import Graph
 from service.engine.plans.adapting import adapted
 from service.engine.plans.key import Precision, Profile, input_shapes
-from service.engine.plans.library import PlanError, TensorRt
+from service.engine.plans.tensorrt import PlanError, TensorRt
 
 Progress = Callable[[str, float], None]
 """What is done now, and how much of it, from 0 to 1."""

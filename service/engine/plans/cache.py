@@ -19,7 +19,7 @@ from pathlib import Path
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
 
 from service.engine.plans.key import PlanKey, Target
-from service.engine.plans.library import PlanError
+from service.engine.plans.tensorrt import PlanError
 
 PLAN_FILE = "plan"
 FACTS_FILE = "plan.json"

@@ -9,7 +9,7 @@ from typing import Annotated, Literal
 from pydantic import BaseModel, ConfigDict, Field
 
 from service.bundle import Graph, Manifest
-from service.engine.plans.library import PlanError
+from service.engine.plans.tensorrt import PlanError
 
 BEST_BATCH = 8
 """What a plan is fastest at, where nobody says otherwise."""

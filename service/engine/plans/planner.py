@@ -8,8 +8,8 @@ from service.bundle import Bundle
 from service.engine.plans.builder import BuildOptions, Built, Progress, build_plan
 from service.engine.plans.cache import Found, PlanCache
 from service.engine.plans.key import PlanKey, Target, digest_of, profile_of
-from service.engine.plans.library import TensorRt
 from service.engine.plans.policy import PlanPolicy
+from service.engine.plans.tensorrt import TensorRt
 
 
 class Planner:

@@ -20,7 +20,7 @@ from service.engine.backends.backend import DeviceLostError, OutOfMemoryError
 from service.engine.backends.tensorrt import TensorRtBackend
 from service.engine.plans.builder import BuildOptions, build_plan
 from service.engine.plans.key import Profile, profile_of
-from service.engine.plans.library import PlanError, find_tensorrt
+from service.engine.plans.tensorrt import PlanError, find_tensorrt
 from service.settings import STARTER_PACK
 from tests.bundles import write_iterative, write_tiny_classifier
 from tests.graphs import graph_of, onnx_of

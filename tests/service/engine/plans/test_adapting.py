@@ -12,7 +12,7 @@ from onnx import TensorProto, helper, numpy_helper
 
 from service.bundle import Bundle, Tensors, load_golden, read_bundle
 from service.engine.plans.adapting import adapted
-from service.engine.plans.library import PlanError
+from service.engine.plans.tensorrt import PlanError
 from service.settings import STARTER_PACK
 from tests.bundles import write_tiny_classifier, write_tiny_detector
 

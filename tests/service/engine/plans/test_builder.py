@@ -15,7 +15,7 @@ from service.bundle import Graph, read_bundle
 from service.bundle.manifest import FileDigest
 from service.engine.plans.builder import BuildOptions, build_plan, parse
 from service.engine.plans.key import Profile, digest_of, profile_of
-from service.engine.plans.library import PlanError, TensorRt, find_tensorrt
+from service.engine.plans.tensorrt import PlanError, TensorRt, find_tensorrt
 from service.settings import STARTER_PACK
 from tests.bundles import write_iterative, write_tiny_classifier
 

@@ -11,7 +11,7 @@ import pytest
 
 from service.engine.plans.cache import FACTS_FILE, PLAN_FILE, Found, PlanCache
 from service.engine.plans.key import PlanKey, Profile, Target
-from service.engine.plans.library import PlanError
+from service.engine.plans.tensorrt import PlanError
 
 HERE = Target(gpu="NVIDIA H100 80GB HBM3", sm="90", library="tensorrt", version="10.16.1.11")
 KEY = PlanKey(

@@ -11,7 +11,7 @@ import numpy as np
 import pytest
 
 from service.engine.backends import cuda_memory, gpus
-from service.engine.plans import library
+from service.engine.plans import tensorrt as plans_tensorrt
 from tests.service.engine.pretend import tensorrt
 from tests.service.engine.pretend.cuda import PretendCuda
 
@@ -42,8 +42,8 @@ def pretended_gpu() -> Iterator[Machine]:
         tensorrt.BEGUN.clear()
         patch.setattr(cuda_memory, "runtime", cuda)
         patch.setattr(gpus, "gpus", lambda: [GPU])
-        patch.setattr(library, "NAMES", (tensorrt.__name__,))
-        library.find_tensorrt.cache_clear()
+        patch.setattr(plans_tensorrt, "NAMES", (tensorrt.__name__,))
+        plans_tensorrt.find_tensorrt.cache_clear()
         yield Machine(
             cuda,
             tensorrt.FAULTS,
@@ -52,4 +52,4 @@ def pretended_gpu() -> Iterator[Machine]:
             begun=tensorrt.BEGUN,
             watchers=tensorrt.WATCHERS,
         )
-        library.find_tensorrt.cache_clear()
+        plans_tensorrt.find_tensorrt.cache_clear()
