@@ -39,8 +39,8 @@ lock: $(DEV_STAMP)  ## Lock the images' dependencies anew (ARGS=--upgrade for ne
 test-tools: $(DEV_STAMP)  ## Fetch what tests check against: schemas, checkov, promtool, perf_analyzer
 	PYTHON=$(BIN)/python sh tests/tools.sh
 
-container-check: $(DEV_STAMP)  ## Build the images and run one hardened, without Docker: Debian, as root
-	CONTAINER_CHECK=1 $(BIN)/python -m pytest tests/docker -m container $(ARGS)
+container-check: $(DEV_STAMP)  ## Build images and run them hardened, without Docker (IMAGES=cpu,gpu,train): Debian, as root
+	CONTAINER_CHECK=$(or $(IMAGES),cpu) $(BIN)/python -m pytest tests/docker -m container $(ARGS)
 
 clean:  ## Remove the virtual environment and caches
 	rm -rf $(VENV) build/tools .mypy_cache .ruff_cache .pytest_cache .hypothesis

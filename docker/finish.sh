@@ -7,7 +7,7 @@ echo /opt/project >"$site/project.pth"
 # CUDA's libraries come as Python packages; the loader finds them without a variable to carry about.
 find "$site" -type d \( -path '*/nvidia/*/lib' -o -name tensorrt_libs \) >/etc/ld.so.conf.d/panoptes.conf
 if [ -s /etc/ld.so.conf.d/panoptes.conf ]; then
-    ldconfig
+    /sbin/ldconfig
 else
     rm /etc/ld.so.conf.d/panoptes.conf
 fi

@@ -21,6 +21,7 @@ from service.access import guard_of
 from service.bundle import open_repository
 from service.engine.backends.choose import check_compute
 from service.engine.device import Device, device_of
+from service.engine.rest import resting
 from service.errors import PanoptesError
 from service.generation import TASK as GENERATE
 from service.protocols.embedding import ClassifyEndpoint, add_embed, add_rank
@@ -156,7 +157,7 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     # In the background: /livez and /models answer while models load.
     loading = asyncio.create_task(serving.registry.rescan())
     try:
-        async with renewing, _grpc(app):
+        async with renewing, _grpc(app), _resting(serving.device):
             yield
     finally:
         loading.cancel()
@@ -174,6 +175,11 @@ def _renewing(serving: Serving) -> contextlib.AbstractAsyncContextManager[None]:
     from service.renewal import Renewal
 
     return Renewal(serving.registry, compute).running()
+
+
+def _resting(device: Device) -> contextlib.AbstractAsyncContextManager[None]:
+    """Gives memory back in quiet times, where graphs share an arena."""
+    return contextlib.nullcontext() if device.compute.on_gpu else resting(device)
 
 
 @contextlib.asynccontextmanager

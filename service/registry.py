@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import functools
+import gc
 import logging
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -113,7 +114,7 @@ class Registry:
                 await self._unload(ref)
                 del self._entries[ref]
             # Measuring took batches far larger than most that will come.
-            await asyncio.to_thread(arena.give_back)
+            await asyncio.to_thread(_let_go)
             self.first_scan.set()
 
     async def load(self, name: str, version: int) -> Entry:
@@ -158,7 +159,7 @@ class Registry:
             # Those who hold the old one still use it.
             await model.unused()
             await asyncio.to_thread(model.close, timeout_s=60.0)
-            await asyncio.to_thread(arena.give_back)
+            await asyncio.to_thread(_let_go)
             return True
 
     # --
@@ -238,7 +239,7 @@ class Registry:
         await asyncio.to_thread(entry.model.close, timeout_s=60.0)
         self._enter(Entry(ref, entry.repository, "unloaded"))
         del entry
-        await asyncio.to_thread(arena.give_back)
+        await asyncio.to_thread(_let_go)
         log.info("%s is unloaded after %.2f s", ref, time.perf_counter() - started)
 
     def _why_not(self, task: str, wanted: str | None) -> Exception:
@@ -257,3 +258,9 @@ def _parse(wanted: str) -> tuple[str, int | None]:
         return parse_ref(wanted)
     except ValueError as error:
         raise InvalidOptionError(f"model: {error}") from None
+
+
+def _let_go() -> None:
+    """Of what models left behind."""
+    gc.collect()
+    arena.give_back()

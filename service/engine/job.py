@@ -74,6 +74,8 @@ class Job:
     steps: int = 1
     deadline: float = math.inf
     priority: Priority = Priority.NORMAL
+    modest: bool = False
+    """Not to have all of the device, even where it is free."""
     on_done: Callable[[Job], None] = _unheard
 
     # ---

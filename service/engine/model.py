@@ -69,6 +69,7 @@ class Model:
                 finish=lambda outputs: None,
                 deadline=deadline,
                 priority=Priority.HIGH,
+                modest=True,
             )
             await self.device.run(lane, [job])
             job.outcome()

@@ -52,6 +52,7 @@ class Scheduler:
         self._lanes: list[Lane] = []
         self._under_way = UnderWay(workers)
         self._standing = Standing()
+        self._settled = 0
         self._admission = Admission(self._lanes, self._under_way, workers=workers, clock=clock)
 
     # -- lanes
@@ -96,6 +97,17 @@ class Scheduler:
     def lanes(self) -> list[Lane]:
         with self._lock:
             return list(self._lanes)
+
+    @property
+    def pending(self) -> int:
+        """Jobs that were admitted and are not settled."""
+        with self._lock:
+            return sum(lane.pending for lane in self._lanes)
+
+    @property
+    def settled(self) -> int:
+        """Jobs that were, since the start."""
+        return self._settled
 
     # -- jobs coming in
 
@@ -362,11 +374,16 @@ class Scheduler:
                 break
             lane = self._lanes[min(waiting)[1]]
             if jobs := self._gather(lane, dropped):
-                queued = any(other.queued for other in self._lanes)
-                batch = Batch(lane, jobs, alone=not self._under_way and not queued)
+                batch = Batch(lane, jobs, alone=self._may_have_all(jobs))
                 self._under_way.add(batch, self._clock() + lane.cost.seconds(len(jobs)))
                 return batch, dropped
         return None, dropped
+
+    def _may_have_all(self, jobs: Sequence[Job]) -> bool:
+        """Whether nothing else runs or waits, and one of the jobs is of that worth."""
+        if self._under_way or any(lane.queued for lane in self._lanes):
+            return False
+        return not all(job.modest for job in jobs)
 
     def _gather(self, lane: Lane, dropped: list[Job]) -> list[Job]:
         now = self._clock()
@@ -393,6 +410,7 @@ class Scheduler:
     def _settle(self, lane: Lane, job: Job, error: Exception | None) -> None:
         assert job.state is not State.DONE, "a job is settled once"
         lane.forget(job, self._clock())
+        self._settled += 1
         job.error = error
         self._observer.settled(lane.name, job, outcome_of(error))
         if lane.pending == 0:

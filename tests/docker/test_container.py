@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import contextlib
 import json
 import re
-import socket
 import threading
 import time
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -17,7 +14,7 @@ import pytest
 from cyclonedx.schema import SchemaVersion
 from cyclonedx.validation.json import JsonStrictValidator
 
-from tests.docker.engine import BASE, ROOT, Engine, why_not
+from tests.docker.engine import BASE, PICTURE, ROOT, START_S, Engine, why_not
 
 pytestmark = [
     pytest.mark.container,
@@ -26,8 +23,6 @@ pytestmark = [
 ]
 TAG = "localhost/panoptes:cpu"
 LARGEST_MB = 450
-START_S = 60.0
-PICTURE = (ROOT / "service/web/samples/red-ball.jpg").read_bytes()
 
 
 @pytest.fixture(scope="module")
@@ -35,38 +30,6 @@ def engine() -> Engine:
     made = Engine()
     made.build("cpu", TAG)
     return made
-
-
-@contextlib.contextmanager
-def running(engine: Engine, **environment: str) -> Iterator[tuple[str, httpx.Client]]:
-    """A container, ready, and a client of it."""
-    with socket.socket() as free:
-        free.bind(("127.0.0.1", 0))
-        port = free.getsockname()[1]
-    variables = {"PANOPTES_HOST": "127.0.0.1", "PANOPTES_PORT": str(port), **environment}
-    container = engine.podman(
-        *("run", "--detach", "--network", "host", "--no-healthcheck", "--read-only"),
-        *("--tmpfs", "/tmp", "--cap-drop", "all", "--security-opt", "no-new-privileges"),
-        *("--memory", "2g", "--pids-limit", "256"),
-        *(f"--env={key}={value}" for key, value in variables.items()),
-        TAG,
-    ).strip()
-    try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30.0) as client:
-            end = time.monotonic() + START_S
-            while not _ready(client):
-                assert time.monotonic() < end, engine.podman("logs", container)
-                time.sleep(0.1)
-            yield container, client
-    finally:
-        engine.podman("rm", "--force", "--time", "0", container)
-
-
-def _ready(client: httpx.Client) -> bool:
-    try:
-        return client.get("/readyz").status_code == 200
-    except httpx.TransportError:
-        return False
 
 
 def test_the_image_is_small_and_says_what_it_is(engine: Engine) -> None:
@@ -107,7 +70,7 @@ def test_the_bill_of_materials_names_what_was_locked(engine: Engine) -> None:
 
 
 def test_it_runs_without_rights_and_answers_every_task(engine: Engine) -> None:
-    with running(engine) as (container, client):
+    with engine.serving(TAG) as (container, client):
         status = engine.podman("exec", container, "cat", "/proc/1/status")
         assert re.search(r"^Uid:\s+10001\s+10001", status, re.MULTILINE)
         assert re.search(r"^CapEff:\s+0+$", status, re.MULTILINE)
@@ -166,7 +129,7 @@ print(json.dumps([len(sources), missing]))
 
 def test_stopped_under_load_it_loses_nothing(engine: Engine) -> None:
     statuses: list[int] = []
-    with running(engine, PANOPTES_DRAIN_NOTICE_S="5") as (container, client):
+    with engine.serving(TAG, PANOPTES_DRAIN_NOTICE_S="5") as (container, client):
         task = client.get("/models").json()["models"][0]["task"]
 
         def ask() -> None:

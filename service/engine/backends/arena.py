@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import ctypes
 import functools
-import gc
 import sys
 import threading
 from typing import Final
@@ -31,7 +30,6 @@ def share(options: ort.SessionOptions) -> None:
 
 def give_back() -> None:
     """All that nothing uses goes back to the system; the runs to come fetch it anew."""
-    gc.collect()
     shrink = ort.RunOptions()
     shrink.add_run_config_entry("memory.enable_memory_arena_shrinkage", "cpu:0")
     with _lock:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Mapping, Sequence
+import time
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -13,11 +13,7 @@ import onnxruntime as ort
 
 from service.engine.backends import arena
 from service.engine.backends.backend import OutOfMemoryError, Tensors
-from service.engine.cost import fastest_s
-
-WIDE_MUST_SAVE = 0.15
-"""The wide session is kept only if it saves this share of a lone sample's time."""
-PROBES = 6
+from service.engine.backends.wide import Widening
 
 
 class OnnxRuntimeBackend:
@@ -25,59 +21,47 @@ class OnnxRuntimeBackend:
 
     The shared session computes on the calling thread alone: as many workers as cores fill the
     machine without contending for a pool. A lone batch would leave the other cores idle, so that
-    it runs on a second session over all cores, where that was measured to pay.
+    it runs on a second session over all cores, where that turns out to pay.
     """
 
-    def __init__(
-        self,
-        path: Path,
-        *,
-        outputs: Sequence[str],
-        cores: int,
-        measure: Callable[[Callable[[], object], int], float] = fastest_s,
-    ) -> None:
+    def __init__(self, path: Path, *, outputs: Sequence[str], cores: int) -> None:
         self._path = path
         self._outputs = list(outputs)
         self._cores = cores
-        self._measure = measure
-        self._shared = self._session(threads=1)
-        self._wide: ort.InferenceSession | None = None
+        self.rebuild()
 
     buckets: Final[Sequence[int]] = ()
     """No batch is padded: on a processor that costs as much as the samples would."""
 
     def warm_up(self, sample: Tensors) -> None:
-        self.widen(sample)
-
-    def widen(self, sample: Tensors) -> bool:
-        """Measure on a batch of one whether a lone batch gains from all cores; keep what wins."""
-        if self._cores == 1:
-            return False
-        wide = self._session(threads=self._cores)
-        narrow_s, wide_s = (
-            self._measure(functools.partial(session.run, self._outputs, sample), PROBES)
-            for session in (self._shared, wide)
-        )
-        self._wide = wide if wide_s < narrow_s * (1 - WIDE_MUST_SAVE) else None
-        return self._wide is not None
+        """There is nothing to do: what is slow the first time is slow by milliseconds."""
 
     def run(self, inputs: Tensors, *, alone: bool = False) -> Mapping[str, npt.NDArray[np.generic]]:
-        session = self._wide if alone and self._wide is not None else self._shared
+        lone = self._lone if alone else None
+        session = lone.session() if lone else self._shared
+        started = time.perf_counter()
         try:
-            return dict(zip(self._outputs, session.run(self._outputs, inputs), strict=True))
+            outputs = session.run(self._outputs, inputs)
         except Exception as error:
             if "allocate memory" in str(error) or "bad_alloc" in str(error):
                 raise OutOfMemoryError(str(error)) from None
             raise
+        if lone and len(outputs[0]) == 1:
+            lone.took(session, time.perf_counter() - started)
+        return dict(zip(self._outputs, outputs, strict=True))
 
     def rebuild(self) -> None:
         self._shared = self._session(threads=1)
-        if self._wide is not None:
-            self._wide = self._session(threads=self._cores)
+        self._lone = Widening(self._shared, self._open_wide) if self._cores > 1 else None
 
     def close(self) -> None:
         del self._shared
-        self._wide = None
+        self._lone = None
+
+    def _open_wide(self) -> ort.InferenceSession:
+        session = self._session(threads=self._cores)
+        arena.give_back()  # what it took to open it
+        return session
 
     def _session(self, *, threads: int) -> ort.InferenceSession:
         options = ort.SessionOptions()

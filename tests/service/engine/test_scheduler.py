@@ -101,6 +101,19 @@ def test_a_batch_knows_whether_it_has_the_device_to_itself() -> None:
     assert (alone.alone, beside.alone, before.alone) == (True, False, False)
 
 
+@pytest.mark.parametrize(("modest", "alone"), [([True, False], True), ([True, True], False)])
+def test_modest_jobs_leave_the_rest_of_an_idle_device_alone(
+    modest: list[bool], alone: bool
+) -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(lane, [counting_job(modest=each) for each in modest])
+
+    batch = rig.take()
+
+    assert batch is not None and batch.alone is alone
+
+
 def test_what_a_lone_batch_took_says_nothing_of_a_busy_device() -> None:
     rig = Rig()
     lane = rig.lane(seconds=one_launch)
