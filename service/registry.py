@@ -114,7 +114,7 @@ class Registry:
                 await self._unload(ref)
                 del self._entries[ref]
             # Measuring took batches far larger than most that will come.
-            await asyncio.to_thread(_let_go)
+            await asyncio.to_thread(arena.give_back)
             self.first_scan.set()
 
     async def load(self, name: str, version: int) -> Entry:

@@ -4,8 +4,7 @@ was off."""
 from __future__ import annotations
 
 import bisect
-import time
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 
 SMOOTHING = 0.1
 PAYS = 0.1
@@ -22,9 +21,6 @@ KNOWN = 4
 
 TRY_EVERY = 128
 """Batches between two trials of a larger one."""
-
-ENOUGH_S = 0.03
-"""Of measuring one thing: what takes so long varies little."""
 
 FORGETTING = 0.02
 """The share by which each job that is done makes earlier ones count for less."""
@@ -149,14 +145,3 @@ class Pace:
         if self._taken_s <= self._predicted_s or not self._predicted_s:
             return 1.0
         return min(self._taken_s / self._predicted_s, SLOWEST)
-
-
-def fastest_s(run: Callable[[], object], times: int) -> float:
-    """The fastest of so many runs: a neighbour only ever slows, and so does the first. Of long ones
-    two will do."""
-    taken: list[float] = []
-    while len(taken) < times and (len(taken) < 2 or sum(taken) < ENOUGH_S):
-        started = time.perf_counter()
-        run()
-        taken.append(time.perf_counter() - started)
-    return min(taken)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import time
 
 from fastapi import APIRouter
@@ -36,12 +37,11 @@ class Readiness:
         if not models:
             return "no model is loaded; see /models"
         self._proved_at = {m: t for m, t in self._proved_at.items() if m in models}
-        for model in models:
-            if (problem := await self._prove(model)) is not None:
-                return f"{model.ref}: {problem}"
-        return None
+        problems = await asyncio.gather(*map(self._prove, models))
+        return next(filter(None, problems), None)
 
     async def _prove(self, model: Model) -> str | None:
+        """None if it answers, else which one does not, and why."""
         if time.monotonic() - self._proved_at.get(model, -RECENT_S) < RECENT_S:
             return None
         try:
@@ -50,7 +50,7 @@ class Readiness:
         except BusyError:
             return None  # a full queue is a server at work; its answers are proof enough
         except PanoptesError as error:
-            return error.detail
+            return f"{model.ref}: {error.detail}"
         self._proved_at[model] = time.monotonic()
         return None
 
