@@ -136,7 +136,8 @@ class Worker:
         onward = [
             job for job, sample in kept if job.steps_left and self._advance(lane, job, sample)
         ]
-        self._requeue(lane, onward)
+        if onward:
+            self._requeue(lane, onward)
         self._on_hosts(lambda each: self._finish(lane, *each), to_finish)
 
     def _advance(self, lane: Lane, job: Job, outputs: Sample) -> bool:
