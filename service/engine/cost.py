@@ -10,15 +10,6 @@ SMOOTHING = 0.1
 PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
-MANY = 8
-"""Where so many batches of a size wait, to run them adds little to the wait. They need save
-nothing: there are fewer of them to take, to hand over and to tell of."""
-ALIKE = 0.03
-"""Costs that differ by less are the same."""
-
-KNOWN = 4
-"""Runs of a size after which its cost is known: before, the fastest of them stands for it."""
-
 TRY_EVERY = 128
 """Batches between two trials of a larger one."""
 
@@ -42,7 +33,6 @@ class CostCurve:
         self._buckets = tuple(buckets)
         self._sizes: list[int] = []
         self._run_s: dict[int, float] = {}
-        self._runs: dict[int, int] = {}
         self._host_s: float | None = None
         self._since_tried = 0
 
@@ -50,12 +40,8 @@ class CostCurve:
         batch = self._padded(batch)
         if batch not in self._run_s:
             bisect.insort(self._sizes, batch)
-            self._run_s[batch], self._runs[batch] = seconds, 0
-        self._runs[batch] += 1
-        if self._runs[batch] > KNOWN:
-            self._run_s[batch] += SMOOTHING * (seconds - self._run_s[batch])
-        else:
-            self._run_s[batch] = min(seconds, self._run_s[batch])
+            self._run_s[batch] = seconds
+        self._run_s[batch] += SMOOTHING * (seconds - self._run_s[batch])
 
     def observe_host(self, seconds: float) -> None:
         """Seconds to prepare and finish one sample."""
@@ -68,8 +54,7 @@ class CostCurve:
         return self._run(batch) + batch * (self._host_s or 0.0)
 
     def paying_batch(self, available: int) -> int:
-        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest; or a
-        larger one that costs no more than it, where many of those wait."""
+        """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest."""
         if available == 1:
             return 1
         smaller = self._sizes[: bisect.bisect_left(self._sizes, available)]
@@ -77,30 +62,24 @@ class CostCurve:
         per_sample = [self._run_s[b] / b + host_s for b in smaller]
         per_sample.append(self._run(available) / available + host_s)
         enough = min(per_sample) * (1 + PAYS)
-        batch, cost_s = next(
-            (b, s) for b, s in zip((*smaller, available), per_sample, strict=True) if s <= enough
+        return next(
+            b for b, s in zip((*smaller, available), per_sample, strict=True) if s <= enough
         )
-        few = bisect.bisect_right(smaller, available // MANY)
-        for b, s in zip(smaller[:few], per_sample, strict=False):
-            if b > batch and s <= cost_s * (1 + ALIKE):
-                batch = b
-        return batch
 
     def batch_to_run(self, available: int) -> int:
-        """The paying batch, or twice as much, to learn what that costs.
+        """The paying batch, or now and then twice as much, to learn what that costs.
 
-        Always where that is not known. Otherwise rarely: a size that once seemed dear by chance
-        would never be measured again.
+        Always where the largest size that was seen pays: the curve may go on falling. Otherwise
+        rarely: a size that once seemed dear by chance would never be measured again.
         """
         batch = self.paying_batch(available)
         if batch == available or not self._sizes:
             return batch
-        twice = min(2 * batch, available)
         self._since_tried += 1
-        if self._runs.get(twice, 0) >= KNOWN and self._since_tried < TRY_EVERY:
+        if batch < self._sizes[-1] and self._since_tried < TRY_EVERY:
             return batch
         self._since_tried = 0
-        return twice
+        return min(2 * batch, available)
 
     def points(self) -> dict[int, float]:
         """The measured curve, for people and for sizing."""

@@ -12,7 +12,7 @@ import numpy.typing as npt
 
 from service.engine.backends.backend import OutOfMemoryError, Tensors
 from service.engine.batch import Batch
-from service.engine.cost import KNOWN, CostCurve
+from service.engine.cost import CostCurve
 from service.engine.job import Job, Sample
 from service.engine.lane import Lane
 from service.engine.scheduler import Scheduler
@@ -145,8 +145,7 @@ def measured(seconds: Callable[[int], float], *batches: int) -> CostCurve:
     """A cost curve as a warm-up would have left it."""
     curve = CostCurve()
     for batch in batches:
-        for _ in range(KNOWN):
-            curve.observe_run(batch, seconds(batch))
+        curve.observe_run(batch, seconds(batch))
     return curve
 
 
