@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import math
 import time
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
@@ -13,7 +12,7 @@ from service.bundle import Bundle, BundleError, Tensors, check_golden, load_gold
 from service.engine.backends.backend import Backend
 from service.engine.backends.choose import open_graph
 from service.engine.compute import ComputeError
-from service.engine.cost import CostCurve
+from service.engine.cost import CostCurve, fastest_s
 from service.engine.device import Device
 from service.engine.job import Job, Priority, Sample
 from service.engine.lane import Lane
@@ -22,9 +21,8 @@ GOLDEN_SAMPLES = 2
 """Of a graph, at load: where an engine computes wrongly it does so on any. Export checks all."""
 
 RUNS = 2
-"""Of a batch at load, of which the faster counts: a neighbour only ever slows."""
 LONG_S = 0.01
-"""What takes so long varies little, and is run once."""
+"""What takes so long varies little: at load it is run once."""
 MEASURE_S = 0.03
 """How long a graph may be measured at load; larger batches are learned from use."""
 MEASURE_BUCKETS_S = 10.0
@@ -170,20 +168,9 @@ def _measure(backend: Backend, sample: Tensors, max_batch: int) -> CostCurve:
         if time.perf_counter() + 2 * RUNS * seconds >= ends:
             break
         inputs = {name: value.repeat(batch, axis=0) for name, value in sample.items()}
-        seconds = _fastest_s(backend, inputs)
+        seconds = fastest_s(lambda inputs=inputs: backend.run(inputs), RUNS, LONG_S)  # type: ignore[misc]
         curve.observe_run(batch, seconds)
     return curve
-
-
-def _fastest_s(backend: Backend, inputs: Tensors) -> float:
-    taken = math.inf
-    for _ in range(RUNS):
-        started = time.perf_counter()
-        backend.run(inputs)
-        taken = min(taken, time.perf_counter() - started)
-        if taken > LONG_S:
-            break
-    return taken
 
 
 def _doubling(most: int) -> Iterator[int]:
