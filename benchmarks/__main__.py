@@ -118,7 +118,9 @@ def _measure(
         notes.append("LitServe is not installed here, and was not compared.")
     results = Results(
         started=dt.datetime.now().astimezone().isoformat(timespec="seconds"),
-        command=" ".join(["python -m benchmarks", *sys.argv[1:]]),
+        command=" ".join(["python -m benchmarks", *sys.argv[1:]]).replace(
+            str(litserve_python), litserve_python.name
+        ),
         machine=machine.this_machine(),
         code=machine.this_code(),
         client=closed.client()[0],

@@ -197,11 +197,12 @@ def test_gates_say_what_was_missed() -> None:
 
 
 def test_ratio_pairs_each_window_with_the_ceilings_around_it() -> None:
-    """The machine slows to a half during the second round; the ratio stays."""
+    """The machine slows to a half during the second round, and a neighbour disturbs one of its
+    ceilings; the ratio stays."""
     results = dataclasses.replace(
         _results(),
         windows=(_window(90.0), _window(45.0, number=1)),
-        ceilings=(_ceiling(100.0), _ceiling(60.0, number=1), _ceiling(40.0, number=1)),
+        ceilings=(_ceiling(100.0), _ceiling(50.0, number=1), _ceiling(30.0, number=1)),
     )
     assert results.ratio("Panoptes", "mid", 32) == pytest.approx(0.9)
 
