@@ -273,7 +273,8 @@ def _stub(*, stall_s: float = 0.0, hangs_up: bool = False) -> Iterator[int]:
 
     async def serve(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         nonlocal first
-        with contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
+        closing = contextlib.closing(writer)
+        with closing, contextlib.suppress(asyncio.IncompleteReadError, ConnectionError):
             while True:
                 await reader.readuntil(b"\r\n\r\n")
                 await reader.readexactly(REQUEST_BYTES)
@@ -284,7 +285,6 @@ def _stub(*, stall_s: float = 0.0, hangs_up: bool = False) -> Iterator[int]:
                     first = False
                 await released.wait()
                 writer.write(ANSWER)
-        writer.close()
 
     server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
     thread = threading.Thread(target=loop.run_forever)
@@ -301,6 +301,8 @@ def _stub(*, stall_s: float = 0.0, hangs_up: bool = False) -> Iterator[int]:
 async def _close(server: asyncio.Server) -> None:
     """With its connections: what is closed now need not be waited for by anyone."""
     server.close()
-    for task in asyncio.all_tasks() - {asyncio.current_task()}:
+    serving = asyncio.all_tasks() - {asyncio.current_task()}
+    for task in serving:
         task.cancel()
-    await asyncio.sleep(0)
+    await asyncio.gather(*serving, return_exceptions=True)
+    await asyncio.sleep(0)  # a transport ends in the turn after its close
