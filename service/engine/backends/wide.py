@@ -19,7 +19,8 @@ neighbour only ever slows."""
 
 
 def _aside(work: Callable[[], None]) -> None:
-    threading.Thread(target=work, name="widening", daemon=True).start()
+    # No daemon: a process that ends while a session is being opened must wait for it, or crashes.
+    threading.Thread(target=work, name="widening", daemon=False).start()
 
 
 class Widening(Generic[S]):

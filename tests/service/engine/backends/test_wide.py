@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import subprocess
+import sys
 from collections.abc import Callable
 
 import pytest
@@ -76,3 +78,17 @@ def test_one_that_cannot_be_opened_is_not_asked_for_again() -> None:
 
     assert [opening.ask(narrow=1.0) for _ in range(2 * TRIALS)] == [NARROW] * 2 * TRIALS
     assert len(opening.begun) == 1
+
+
+def test_a_process_that_ends_waits_for_what_is_being_opened() -> None:
+    """The runtime's threads would otherwise run on while the process is taken down."""
+    code = """
+import time
+from service.engine.backends.wide import Widening
+def open_wide():
+    time.sleep(0.3)
+    print("opened", flush=True)
+Widening("narrow", open_wide).session()
+"""
+    ended = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    assert ended.stdout == "opened\n"
