@@ -74,7 +74,10 @@ class DrainingServer(uvicorn.Server):
 
     def handle_exit(self, sig: int, frame: FrameType | None) -> None:
         # Not uvicorn's own, which raises the signal anew at the end: a drained server exits with 0.
-        if self._serving.draining or self._loop is None:
+        if self._loop is None:  # it does not listen yet
+            self.should_exit = True
+            return
+        if self._serving.draining:
             self.should_exit = self.force_exit = True
             return
         self._serving.draining = True
@@ -87,6 +90,8 @@ class DrainingServer(uvicorn.Server):
 
     async def _announce(self) -> None:
         await self._serving.registry.first_scan.wait()
+        if self.should_exit:
+            return  # stopped while models were being loaded
         # What is here now stays: collections need not look through it again and again.
         gc.collect()
         gc.freeze()

@@ -12,9 +12,14 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import httpx
+import pytest
 
+from service.app import create_app
+from service.server import make_server
+from service.settings import Settings
 from tests.bundles import write_tiny_classifier
 from tests.serving import picture
 
@@ -95,6 +100,35 @@ def test_sigterm_is_seen_by_the_load_balancer_first(tmp_path: Path) -> None:
         assert ready.json()["reason"] == "draining"
         assert client.post("/classify", content=picture()).status_code == 200
         assert process.wait(START_S) == 0
+
+
+@pytest.mark.parametrize("when", ["before it listens", "while models are being loaded"])
+def test_stopped_before_it_is_ready_it_goes_quietly(
+    tmp_path: Path, caplog: pytest.LogCaptureFixture, when: str
+) -> None:
+    write_tiny_classifier(tmp_path)
+    settings = Settings(port=0, repositories=(str(tmp_path),), drain_notice_s=0)
+    app = create_app(settings)
+    said: list[str] = []
+    server = make_server(app, settings, on_ready=said.append)
+
+    def stop() -> None:
+        server.handle_exit(signal.SIGTERM, None)
+
+    if when == "before it listens":
+        stop()
+    else:
+        find = app.serving.registry._list
+
+        def list_and_stop() -> Any:
+            stop()
+            return find()
+
+        app.serving.registry._list = list_and_stop  # type: ignore[method-assign]
+    server.run()
+
+    assert not said
+    assert not [record for record in caplog.records if record.levelname == "ERROR"]
 
 
 def test_sighup_finds_new_versions(tmp_path: Path) -> None:
