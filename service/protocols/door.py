@@ -162,13 +162,14 @@ class OneWrite:
     async def __call__(self, message: Any) -> None:
         head, self._head = self._head, None
         if head is None:
-            if message["type"] == "http.response.start" and _fits(message["headers"]):
+            if message["type"] == "http.response.start" and _may_join(message["headers"]):
                 self._head = message
             else:
                 await self._send(message)
             return
-        if self._is_plain(message):
-            self._write(head, message["body"])
+        body = message.get("body", b"")
+        if self._is_plain(message) and len(body) == _length(head["headers"]):
+            self._write(head, body)
         else:
             await self._send(head)
             await self._send(message)
@@ -192,10 +193,15 @@ class OneWrite:
         cycle.on_response()
 
 
-def _fits(headers: Headers) -> bool:
+def _may_join(headers: Headers) -> bool:
     """Whether the headers are those of a whole answer, and one that is not too long."""
-    length = next((value for name, value in headers if name == b"content-length"), b"")
-    return length.isdigit() and int(length) <= _JOINED_MAX and b"connection" not in dict(headers)
+    return 0 <= _length(headers) <= _JOINED_MAX and b"connection" not in dict(headers)
+
+
+def _length(headers: Headers) -> int:
+    """Of the body, as declared; -1 where it is not."""
+    length = dict(headers).get(b"content-length", b"")
+    return int(length) if length.isdigit() else -1
 
 
 class _Answered:

@@ -346,6 +346,16 @@ def test_an_answer_leaves_as_the_server_would_have_written_it(
     assert len(ours.writes) == writes
 
 
+@pytest.mark.parametrize("through_the_door", [False, True])
+@pytest.mark.parametrize("body", [b"1234", b"123456"])
+def test_a_body_of_another_length_than_declared_is_a_defect(
+    body: bytes, through_the_door: bool
+) -> None:
+    head, _ = answer(b"12345")
+    with pytest.raises(RuntimeError, match="than Content-Length"):
+        written([head, answer(body)[1]], through_the_door=through_the_door)
+
+
 def test_no_header_holds_another() -> None:
     with pytest.raises(RuntimeError, match="line break"):
         written(answer(b"", (b"x-model", b"a\r\nset-cookie: b")), through_the_door=True)
