@@ -286,9 +286,11 @@ def _stub(*, stall_s: float = 0.0, hangs_up: bool = False) -> Iterator[int]:
                 await released.wait()
                 writer.write(ANSWER)
 
-    server = loop.run_until_complete(asyncio.start_server(serve, "127.0.0.1", 0))
+    # All of it in the thread: a browser test leaves a loop running in this one.
     thread = threading.Thread(target=loop.run_forever)
     thread.start()
+    starting = asyncio.start_server(serve, "127.0.0.1", 0)
+    server = asyncio.run_coroutine_threadsafe(starting, loop).result(10)
     try:
         yield server.sockets[0].getsockname()[1]
     finally:

@@ -48,6 +48,8 @@ class GatedBackend:
         self._entered.put(size)
         if not self._open.is_set():
             assert self._passes.acquire(timeout=PATIENCE_S), "nobody opened the gate"
+            if self._open.is_set():
+                self._passes.release()  # for the next one that stands there
         return self._inner.run(inputs, alone=alone)
 
     def rebuild(self) -> None:
