@@ -39,14 +39,15 @@ class Pace:
 
     rounds: int
     window_s: float
-    ceiling_s: float
+    enough: int
+    """Requests a window should have at least."""
     step_s: float
     loads: tuple[float, ...]
     load_s: float
 
 
-FULL = Pace(3, 3.0, 3.0, 5.0, (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0), 3.0)
-QUICK = Pace(1, 1.0, 1.5, 1.5, (0.5, 1.0, 4.0), 1.0)
+FULL = Pace(3, 3.0, 300, 5.0, (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 4.0), 3.0)
+QUICK = Pace(1, 1.0, 0, 1.5, (0.5, 1.0, 4.0), 1.0)
 CONCURRENCIES = (1, 8, 32)
 QUIET_CORES = 0.1
 
@@ -167,7 +168,7 @@ def _closed_loops(
             concurrencies=CONCURRENCIES,
             rounds=pace.rounds,
             window_s=pace.window_s,
-            ceiling_s=pace.ceiling_s,
+            enough=pace.enough,
         ):
             _tell_window(window)
             yield window

@@ -131,10 +131,10 @@ class Results:
         return _median(c.ceiling.samples_per_s for c in self.ceilings if c.model == model)
 
     def ratio(self, server: str, model: str, concurrency: int) -> float:
-        """Median over the rounds of throughput over the ceiling of the same minute: the faster of
-        those around it, since a neighbour only ever slows."""
+        """Median over the rounds of throughput over the ceiling of the same minute: the mean of
+        those right before and right after."""
         return _median(
-            w.requests_per_s / max(beside)
+            w.requests_per_s / statistics.mean(beside)
             for w in self.windows_of(server, model, concurrency)
             if (beside := self._beside(w))
         )

@@ -8,6 +8,8 @@ import dataclasses
 import threading
 from collections.abc import Iterator
 from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
 
 import pytest
 
@@ -20,6 +22,7 @@ from benchmarks.picture import picture_jpeg
 from benchmarks.process import Memory
 from benchmarks.results import CeilingWindow, Footprint, Results, Window
 from benchmarks.work import work_of
+from benchmarks.wrk import Closed
 from service.bundle import Bundle, read_bundle
 from service.bundle.repository import FolderRepository
 from service.load.generator import Plan, generate
@@ -121,7 +124,6 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
                 concurrencies=(4,),
                 rounds=1,
                 window_s=1,
-                ceiling_s=0.2,
             )
         )
         swept = sweep("tiny", contender, loads=(4.0,), step_s=0.4, tell=lambda step: None)
@@ -196,13 +198,46 @@ def test_gates_say_what_was_missed() -> None:
     assert met["RSS ≤ 200 MB with the starter pack"] is False
 
 
+@pytest.mark.parametrize(("per_s", "seconds"), [(1000.0, 3.0), (47.0, 7.0)])
+def test_windows_of_a_slow_model_last_longer(
+    per_s: float, seconds: float, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    ceilings: list[float] = []
+    servers: list[float] = []
+
+    def compute(seconds: float) -> Ceiling:
+        ceilings.append(seconds)
+        return Ceiling(per_s, cpu_us=1.0, threads=2)
+
+    def drive(request: Request, concurrency: int, seconds: float) -> Closed:
+        servers.append(seconds)
+        return Closed(1, seconds, 1.0, 1.0, 1.0, errors=0, client_cpu_us=1.0)
+
+    monkeypatch.setattr(closed, "client", lambda: ("a stub", drive))
+    server: Any = SimpleNamespace(
+        request=None, server=SimpleNamespace(name="a stub", cpu_s=lambda: 0.0)
+    )
+    above: Any = SimpleNamespace(window=compute)
+    list(
+        closed.measure(
+            "any", [server], above, concurrencies=(1,), rounds=1, window_s=3.0, enough=300
+        )
+    )
+    assert servers[-1] == seconds
+    assert ceilings[-2:] == [seconds / 2] * 2
+
+
 def test_ratio_pairs_each_window_with_the_ceilings_around_it() -> None:
-    """The machine slows to a half during the second round, and a neighbour disturbs one of its
-    ceilings; the ratio stays."""
+    """The machine slows from round to round, and a neighbour disturbs one of the ceilings; the
+    ratio stays."""
     results = dataclasses.replace(
         _results(),
-        windows=(_window(90.0), _window(45.0, number=1)),
-        ceilings=(_ceiling(100.0), _ceiling(50.0, number=1), _ceiling(30.0, number=1)),
+        windows=(_window(90.0), _window(54.0, number=1), _window(27.0, number=2)),
+        ceilings=(
+            *(_ceiling(100.0), _ceiling(100.0)),
+            *(_ceiling(70.0, number=1), _ceiling(50.0, number=1)),
+            *(_ceiling(30.0, number=2), _ceiling(10.0, number=2)),
+        ),
     )
     assert results.ratio("Panoptes", "mid", 32) == pytest.approx(0.9)
 
