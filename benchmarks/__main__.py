@@ -154,24 +154,26 @@ def _measure(
 def _closed_loops(
     subject: Subject, contenders: list[Contender], scratch: Path, pace: Pace
 ) -> Iterator[Window | CeilingWindow]:
-    with contextlib.ExitStack() as stack:
-        above = stack.enter_context(
-            ceiling(scratch / "picture.jpg", subject.bundle.folder, subject.role)
-        )
-        running: list[Running] = [
-            stack.enter_context(start(subject, scratch)) for start in contenders
-        ]
-        for window in closed.measure(
-            subject.name,
-            running,
-            above,
-            concurrencies=CONCURRENCIES,
-            rounds=pace.rounds,
-            window_s=pace.window_s,
-            enough=pace.enough,
-        ):
-            _tell_window(window)
-            yield window
+    """Every round starts the servers anew: where a process happens to lie in memory tells."""
+    for number in range(pace.rounds):
+        with contextlib.ExitStack() as stack:
+            above = stack.enter_context(
+                ceiling(scratch / "picture.jpg", subject.bundle.folder, subject.role)
+            )
+            running: list[Running] = [
+                stack.enter_context(start(subject, scratch)) for start in contenders
+            ]
+            for window in closed.measure(
+                subject.name,
+                running,
+                above,
+                concurrencies=CONCURRENCIES,
+                number=number,
+                window_s=pace.window_s,
+                enough=pace.enough,
+            ):
+                _tell_window(window)
+                yield window
 
 
 def _sweep(subject: Subject, scratch: Path, pace: Pace) -> Sweep:

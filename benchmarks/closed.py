@@ -27,12 +27,12 @@ def measure(
     ceiling: CeilingProcess,
     *,
     concurrencies: Sequence[int],
-    rounds: int,
+    number: int,
     window_s: float,
     enough: int = 0,
 ) -> Iterator[Window | CeilingWindow]:
-    """The ceiling, every server in turn, and the ceiling again: a machine that drifts does so for
-    all.
+    """One round: the ceiling, every server in turn, and the ceiling again: a machine that drifts
+    does so for all.
 
     Every other round goes backwards: who comes first changes. Windows last longer than `window_s`
     where the ceiling would not do `enough` in that time: what is under way at their end has cost
@@ -42,12 +42,11 @@ def measure(
     for running in contenders:
         drive(running.request, 8, WARM_UP_S)
     seconds = max(window_s, math.ceil(enough / ceiling.window(WARM_UP_S).samples_per_s))
-    for number in range(rounds):
-        for concurrency in concurrencies:
-            yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
-            for running in contenders[:: -1 if number % 2 else 1]:
-                yield _window(drive, running, model, concurrency, number, seconds)
-            yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+    for concurrency in concurrencies:
+        yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+        for running in contenders[:: -1 if number % 2 else 1]:
+            yield _window(drive, running, model, concurrency, number, seconds)
+        yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
 
 
 def _window(

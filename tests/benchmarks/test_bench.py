@@ -122,7 +122,7 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
                 [contender],
                 above,
                 concurrencies=(4,),
-                rounds=1,
+                number=0,
                 window_s=1,
             )
         )
@@ -220,7 +220,7 @@ def test_windows_of_a_slow_model_last_longer(
     above: Any = SimpleNamespace(window=compute)
     list(
         closed.measure(
-            "any", [server], above, concurrencies=(1,), rounds=1, window_s=3.0, enough=300
+            "any", [server], above, concurrencies=(1,), number=0, window_s=3.0, enough=300
         )
     )
     assert servers[-1] == seconds
