@@ -154,7 +154,7 @@ def _measure(
 def _closed_loops(
     subject: Subject, contenders: list[Contender], scratch: Path, pace: Pace
 ) -> Iterator[Window | CeilingWindow]:
-    """Every round starts the servers anew: where a process happens to lie in memory tells."""
+    """Every round starts the servers anew: one start may be a tenth faster than the next."""
     for number in range(pace.rounds):
         with contextlib.ExitStack() as stack:
             above = stack.enter_context(

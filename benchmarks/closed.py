@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import time
 from collections.abc import Callable, Iterator, Sequence
 
 from benchmarks.ceiling import CeilingProcess
@@ -13,6 +14,11 @@ from service.load.generator import Plan, generate
 from service.load.request import Request
 
 WARM_UP_S = 1.0
+LEFT_OVER_S = 10.0
+"""The most to wait for a server that has lost its clients."""
+LOOK_S = 0.2
+QUIET_SHARE = 0.1
+"""Of a core."""
 Drive = Callable[[Request, int, float], Closed]
 
 
@@ -46,7 +52,19 @@ def measure(
         yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
         for running in contenders[:: -1 if number % 2 else 1]:
             yield _window(drive, running, model, concurrency, number, seconds)
+            _until_quiet(running)
         yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+
+
+def _until_quiet(running: Running) -> None:
+    """A server that does not notice that its clients are gone works on for them, and would take
+    its cores from whoever is measured next."""
+    ends = time.monotonic() + LEFT_OVER_S
+    while time.monotonic() < ends:
+        cpu_s = running.server.cpu_s()
+        time.sleep(LOOK_S)
+        if running.server.cpu_s() - cpu_s < QUIET_SHARE * LOOK_S:
+            return
 
 
 def _window(

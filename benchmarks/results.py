@@ -131,22 +131,14 @@ class Results:
         return _median(c.ceiling.samples_per_s for c in self.ceilings if c.model == model)
 
     def ratio(self, server: str, model: str, concurrency: int) -> float:
-        """Median over the rounds of throughput over the ceiling of the same minute: the mean of
-        those right before and right after."""
-        return _median(
-            w.requests_per_s / statistics.mean(beside)
-            for w in self.windows_of(server, model, concurrency)
-            if (beside := self._beside(w))
-        )
-
-    def _beside(self, window: Window) -> list[float]:
-        """The ceilings around it."""
-        when = window.model, window.concurrency, window.round
-        return [
+        """Median throughput over the median ceiling of the same minutes, before and after: a
+        neighbour who disturbs one window or another does not count."""
+        beside = _median(
             c.ceiling.samples_per_s
             for c in self.ceilings
-            if (c.model, c.concurrency, c.round) == when
-        ]
+            if (c.model, c.concurrency) == (model, concurrency)
+        )
+        return self.median(server, model, concurrency, lambda w: w.requests_per_s) / beside
 
     def write(self, folder: Path) -> Path:
         """As JSON, under a name that says when and where."""

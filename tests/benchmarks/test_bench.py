@@ -227,16 +227,33 @@ def test_windows_of_a_slow_model_last_longer(
     assert ceilings[-2:] == [seconds / 2] * 2
 
 
-def test_ratio_pairs_each_window_with_the_ceilings_around_it() -> None:
+def test_the_next_is_measured_when_what_the_last_left_is_done(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(closed.time, "sleep", lambda seconds: None)
+    monkeypatch.setattr(
+        closed, "client", lambda: ("a stub", lambda *_: Closed(1, 1.0, 1.0, 1.0, 1.0, 0, 1.0))
+    )
+    busy = iter([0.0, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3])  # before, after, and three looks at it
+    server: Any = SimpleNamespace(
+        request=None, server=SimpleNamespace(name="a stub", cpu_s=lambda: next(busy))
+    )
+    above: Any = SimpleNamespace(window=lambda seconds: Ceiling(100.0, 1.0, 2))
+    windows = closed.measure("any", [server], above, concurrencies=(1,), number=0, window_s=3.0)
+    assert len(list(windows)) == 3
+    assert list(busy) == [0.3]
+
+
+def test_ratio_is_that_of_undisturbed_windows() -> None:
     """The machine slows from round to round, and a neighbour disturbs one of the ceilings; the
     ratio stays."""
     results = dataclasses.replace(
         _results(),
         windows=(_window(90.0), _window(54.0, number=1), _window(27.0, number=2)),
         ceilings=(
-            *(_ceiling(100.0), _ceiling(100.0)),
-            *(_ceiling(70.0, number=1), _ceiling(50.0, number=1)),
-            *(_ceiling(30.0, number=2), _ceiling(10.0, number=2)),
+            *(_ceiling(100.0), _ceiling(20.0)),
+            *(_ceiling(60.0, number=1), _ceiling(60.0, number=1)),
+            *(_ceiling(60.0, number=2), _ceiling(30.0, number=2)),
         ),
     )
     assert results.ratio("Panoptes", "mid", 32) == pytest.approx(0.9)
