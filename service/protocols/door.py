@@ -152,27 +152,39 @@ class OneWrite:
     all there is to it. Written apart they are two calls of the system, and wake the client
     twice."""
 
-    __slots__ = ("_cycle", "_head", "_send")
+    __slots__ = ("_cycle", "_head", "_length", "_send")
 
     def __init__(self, cycle: RequestResponseCycle) -> None:
         self._cycle = cycle
         self._send = cycle.send
         self._head: Any = None
+        self._length = 0
+        """Of the body, as the head declares it."""
 
     async def __call__(self, message: Any) -> None:
         head, self._head = self._head, None
         if head is None:
-            if message["type"] == "http.response.start" and _may_join(message["headers"]):
+            if message["type"] == "http.response.start" and self._may_join(message["headers"]):
                 self._head = message
             else:
                 await self._send(message)
             return
         body = message.get("body", b"")
-        if self._is_plain(message) and len(body) == _length(head["headers"]):
+        if self._is_plain(message) and len(body) == self._length:
             self._write(head, body)
         else:
             await self._send(head)
             await self._send(message)
+
+    def _may_join(self, headers: Headers) -> bool:
+        """Whether they are those of a whole answer, and one that is not too long; its length is
+        kept."""
+        known = dict(headers)
+        length = known.get(b"content-length", b"")
+        if not length.isdigit() or b"connection" in known:
+            return False
+        self._length = int(length)
+        return self._length <= _JOINED_MAX
 
     def _is_plain(self, message: Message) -> bool:
         cycle = self._cycle
@@ -191,17 +203,6 @@ class OneWrite:
         cycle.transport.write(_as_bytes(head["status"], head["headers"], body))
         cycle.message_event.set()
         cycle.on_response()
-
-
-def _may_join(headers: Headers) -> bool:
-    """Whether the headers are those of a whole answer, and one that is not too long."""
-    return 0 <= _length(headers) <= _JOINED_MAX and b"connection" not in dict(headers)
-
-
-def _length(headers: Headers) -> int:
-    """Of the body, as declared; -1 where it is not."""
-    length = dict(headers).get(b"content-length", b"")
-    return int(length) if length.isdigit() else -1
 
 
 class _Answered:
