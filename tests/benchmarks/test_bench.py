@@ -6,7 +6,7 @@ import asyncio
 import contextlib
 import dataclasses
 import threading
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -214,15 +214,7 @@ def test_windows_of_a_slow_model_last_longer(
         return Closed(1, seconds, 1.0, 1.0, 1.0, errors=0, client_cpu_us=1.0)
 
     monkeypatch.setattr(closed, "client", lambda: ("a stub", drive))
-    server: Any = SimpleNamespace(
-        request=None, server=SimpleNamespace(name="a stub", cpu_s=lambda: 0.0)
-    )
-    above: Any = SimpleNamespace(window=compute)
-    list(
-        closed.measure(
-            "any", [server], above, concurrencies=(1,), number=0, window_s=3.0, enough=300
-        )
-    )
+    _measure_stubs(cpu_s=lambda: 0.0, compute=compute)
     assert servers[-1] == seconds
     assert ceilings[-2:] == [seconds / 2] * 2
 
@@ -235,12 +227,10 @@ def test_the_next_is_measured_when_what_the_last_left_is_done(
         closed, "client", lambda: ("a stub", lambda *_: Closed(1, 1.0, 1.0, 1.0, 1.0, 0, 1.0))
     )
     busy = iter([0.0, 0.1, 0.1, 0.3, 0.3, 0.3, 0.3])  # before, after, and three looks at it
-    server: Any = SimpleNamespace(
-        request=None, server=SimpleNamespace(name="a stub", cpu_s=lambda: next(busy))
+    windows = _measure_stubs(
+        cpu_s=lambda: next(busy), compute=lambda seconds: Ceiling(100.0, cpu_us=1.0, threads=2)
     )
-    above: Any = SimpleNamespace(window=lambda seconds: Ceiling(100.0, 1.0, 2))
-    windows = closed.measure("any", [server], above, concurrencies=(1,), number=0, window_s=3.0)
-    assert len(list(windows)) == 3
+    assert len(windows) == 3
     assert list(busy) == [0.3]
 
 
@@ -260,6 +250,18 @@ def test_ratio_is_that_of_undisturbed_windows() -> None:
 
 
 # --
+
+
+def _measure_stubs(
+    *, cpu_s: Callable[[], float], compute: Callable[[float], Ceiling]
+) -> list[Window | CeilingWindow]:
+    """A round at one client, of a server and a ceiling that are not there."""
+    server: Any = SimpleNamespace(request=None, server=SimpleNamespace(name="a stub", cpu_s=cpu_s))
+    above: Any = SimpleNamespace(window=compute)
+    windows = closed.measure(
+        "any", [server], above, concurrencies=(1,), number=0, window_s=3.0, enough=300
+    )
+    return list(windows)
 
 
 def _starters(task: str) -> Iterator[Bundle]:
