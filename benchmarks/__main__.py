@@ -19,7 +19,7 @@ from rich.console import Console
 from benchmarks import closed, footprint, gates, machine, overload, peers, plots, table
 from benchmarks.bundles import RECIPES, write_benchmark_bundle
 from benchmarks.ceiling import ceiling
-from benchmarks.contenders import Contender, Running, Subject, naive, panoptes
+from benchmarks.contenders import Contender, Running, Subject, bare, naive, panoptes
 from benchmarks.picture import picture_jpeg
 from benchmarks.process import ROOT
 from benchmarks.results import RESULTS, CeilingWindow, Results, Step, Sweep, Window
@@ -110,7 +110,7 @@ def _measure(
     quick: bool,
 ) -> Results:
     """`compared` models beside other servers and under overload, `shipped` ones beside their
-    ceilings alone."""
+    ceilings and the least of servers."""
     others: list[Contender] = [naive]
     notes = []
     if peers.installed(litserve_python):
@@ -135,11 +135,11 @@ def _measure(
         console.rule(subject.name)
         # The others only know how to name what is in an image.
         beside = others if subject.bundle.manifest.task == "classify" else []
-        windows += _closed_loops(subject, [panoptes, *beside], scratch, pace)
+        windows += _closed_loops(subject, [panoptes, bare, *beside], scratch, pace)
         sweeps.append(_sweep(subject, scratch, pace))
     for subject in shipped:
         console.rule(subject.name)
-        windows += _closed_loops(subject, [panoptes], scratch, pace)
+        windows += _closed_loops(subject, [panoptes, bare], scratch, pace)
     console.rule("start and memory")
     stand_ins = [subject.repository for subject in compared]
     return dataclasses.replace(

@@ -20,8 +20,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.process import ROOT
-from benchmarks.work import Work, work_of
+from benchmarks.work import SENTENCE, Work, work_of
 from service.bundle import read_bundle
+from service.text.tokenizer import TEXT_ROLE
 
 WARM_UP_S = 0.5
 
@@ -64,14 +65,14 @@ def ceiling(picture: Path, bundle: Path, role: str) -> Iterator[CeilingProcess]:
             process.terminate()
 
 
-def _window(work: Work, seconds: float) -> Ceiling:
+def _window(work: Work, body: bytes, seconds: float) -> Ceiling:
     threads_max = len(os.sched_getaffinity(0))
     counts = [0] * threads_max
     ends = time.perf_counter() + seconds
 
     def compute(index: int) -> None:
         while time.perf_counter() < ends:
-            work()
+            work(body)
             counts[index] += 1
 
     cpu_s, started = time.process_time(), time.perf_counter()
@@ -87,10 +88,11 @@ def _window(work: Work, seconds: float) -> Ceiling:
 
 
 def main(picture: str, folder: str, role: str) -> None:
-    work = work_of(read_bundle(Path(folder)), role, Path(picture))
-    _window(work, WARM_UP_S)
+    work = work_of(read_bundle(Path(folder)), role)
+    body = SENTENCE.encode() if role == TEXT_ROLE else Path(picture).read_bytes()
+    _window(work, body, WARM_UP_S)
     for line in sys.stdin:
-        print(json.dumps(dataclasses.asdict(_window(work, float(line)))), flush=True)
+        print(json.dumps(dataclasses.asdict(_window(work, body, float(line)))), flush=True)
 
 
 if __name__ == "__main__":

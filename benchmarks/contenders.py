@@ -67,6 +67,18 @@ def naive(subject: Subject, logs: Path) -> Iterator[Running]:
         yield Running(server, multipart(port, "/predict", subject.jpeg))
 
 
+@contextlib.contextmanager
+def bare(subject: Subject, logs: Path) -> Iterator[Running]:
+    port = free_port()
+    folder = str(subject.bundle.folder)
+    command = [sys.executable, "-m", "benchmarks.bare", folder, subject.role, str(port)]
+    with serving("bare ASGI", command, port, health="/", log=logs / "bare") as server:
+        if subject.role == TEXT_ROLE:
+            yield Running(server, Request(port, "/", "text/plain", SENTENCE.encode()))
+        else:
+            yield Running(server, raw(port, "/", subject.jpeg))
+
+
 def settings_of(compute: Compute) -> dict[str, str]:
     """Of a server that computes there."""
     return {

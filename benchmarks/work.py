@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from pathlib import Path
 from typing import Final
 
 import onnxruntime as ort
@@ -18,33 +17,33 @@ from service.text.tokenizer import TEXT_ROLE, Tokenizer
 SENTENCE: Final = "two red cubes beside a green ball on a wooden table"
 """What every request for a text carries; the server is told to remember none."""
 
-Work = Callable[[], None]
-"""Threads may share it."""
+Work = Callable[[bytes], None]
+"""On an image's file, or a text. Threads may share it."""
 
 
-def work_of(bundle: Bundle, role: str, picture: Path) -> Work:
+def work_of(bundle: Bundle, role: str) -> Work:
     """What one request to this graph costs."""
-    return text_work(bundle) if role == TEXT_ROLE else image_work(bundle, role, picture)
+    return _text_work(bundle) if role == TEXT_ROLE else _image_work(bundle, role)
 
 
-def text_work(bundle: Bundle) -> Work:
+def _text_work(bundle: Bundle) -> Work:
     """The server's own tokenizer, and one session that all threads share."""
     session, tokenizer = _session(bundle, TEXT_ROLE), Tokenizer.of(bundle)
 
-    def work() -> None:
-        session.run(None, {"tokens": tokenizer.read(SENTENCE).ids[None]})
+    def work(text: bytes) -> None:
+        session.run(None, {"tokens": tokenizer.read(text.decode()).ids[None]})
 
     return work
 
 
-def image_work(bundle: Bundle, role: str, picture: Path) -> Work:
+def _image_work(bundle: Bundle, role: str) -> Work:
     """The server's own decoding, and one session that all threads share."""
     session = _session(bundle, role)
-    fit, jpeg, limits = fit_of(bundle.manifest), picture.read_bytes(), ImageLimits()
+    fit, limits = fit_of(bundle.manifest), ImageLimits()
     beside = {name: value[None] for name, value in _beside_image(bundle.manifest).items()}
 
-    def work() -> None:
-        pixels, *_ = load(jpeg, limits, fit)
+    def work(image: bytes) -> None:
+        pixels, *_ = load(image, limits, fit)
         session.run(None, {"image": pixels[None], **beside})
 
     return work

@@ -16,7 +16,7 @@ import pytest
 from benchmarks import closed, gates, machine, plots, table
 from benchmarks.bundles import RECIPES, write_benchmark_bundle
 from benchmarks.ceiling import Ceiling, ceiling
-from benchmarks.contenders import Subject, panoptes
+from benchmarks.contenders import Contender, Subject, bare, panoptes
 from benchmarks.overload import sweep
 from benchmarks.picture import picture_jpeg
 from benchmarks.process import Memory
@@ -153,25 +153,19 @@ def test_a_run_is_written_as_table_and_plots(tmp_path: Path, jpeg: bytes) -> Non
 
 
 @pytest.mark.parametrize("task", [task.name for task in IMAGE_TASKS])
-def test_the_ceiling_asks_a_graph_what_a_request_would(
-    task: str, tmp_path: Path, jpeg: bytes
-) -> None:
-    picture = tmp_path / "picture.jpg"
-    picture.write_bytes(jpeg)
+def test_the_ceiling_asks_a_graph_what_a_request_would(task: str, jpeg: bytes) -> None:
     for bundle in _starters(task):
-        work_of(bundle, task, picture)()
+        work_of(bundle, task)(jpeg)
 
 
-def test_both_towers_have_a_ceiling(tmp_path: Path, jpeg: bytes) -> None:
-    picture = tmp_path / "picture.jpg"
-    picture.write_bytes(jpeg)
+@pytest.mark.parametrize("start", [panoptes, bare])
+def test_both_towers_are_asked(start: Contender, tmp_path: Path, jpeg: bytes) -> None:
     repository = tmp_path / "repository"
     bundle = write_tiny_clip(repository)
     for role in ("image", "text"):
         subject = Subject(bundle, repository, jpeg, role)
         assert subject.name == f"{bundle.manifest.name}/{role}"
-        work_of(bundle, role, picture)()
-        with panoptes(subject, tmp_path) as contender:
+        with start(subject, tmp_path) as contender:
             report = generate(Plan(contender.request, seconds=0.3, concurrency=2))
             assert report.answered == report.requests > 0
 
