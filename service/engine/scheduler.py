@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import contextlib
 import logging
-import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 
@@ -14,6 +13,7 @@ from service.engine.forecast import Stage
 from service.engine.job import Job, Priority, State
 from service.engine.lane import Lane
 from service.engine.observer import Observer, outcome_of, refusal_of
+from service.engine.picking import Picking
 from service.engine.standing import Standing, too_late
 from service.errors import (
     BusyError,
@@ -42,7 +42,6 @@ class Scheduler:
     """
 
     def __init__(self, *, workers: int, hosts: int = 1, clock: Clock, observer: Observer) -> None:
-        self._workers = workers
         self._hosts = hosts
         self._clock = clock
         self._observer = observer
@@ -54,6 +53,9 @@ class Scheduler:
         self._standing = Standing()
         self._settled = 0
         self._admission = Admission(self._lanes, self._under_way, workers=workers, clock=clock)
+        self._picking = Picking(
+            self._lanes, self._under_way, self._standing, workers=workers, clock=clock
+        )
 
     # -- lanes
 
@@ -305,7 +307,7 @@ class Scheduler:
 
     @property
     def healthy(self) -> bool:
-        return self._standing.lost is None and not self._standing.stopped
+        return self._standing.healthy
 
     # -- the end
 
@@ -360,49 +362,10 @@ class Scheduler:
 
     def _pick(self) -> tuple[Batch | None, list[Job]]:
         """The batch to run now, if any, and the jobs that were dropped on the way."""
-        dropped: list[Job] = []
-        while self.healthy:
-            busy = self._under_way.full
-            waiting = [
-                (urgency, index)
-                for index, lane in enumerate(self._lanes)
-                if lane.queued
-                and (urgency := lane.urgency()) is not None
-                and (not busy or lane.needs_preparing())
-            ]
-            if not waiting:
-                break
-            lane = self._lanes[min(waiting)[1]]
-            if jobs := self._gather(lane, dropped):
-                batch = Batch(lane, jobs, alone=self._may_have_all(jobs))
-                self._under_way.add(batch, self._clock() + lane.cost.seconds(len(jobs)))
-                return batch, dropped
-        return None, dropped
-
-    def _may_have_all(self, jobs: Sequence[Job]) -> bool:
-        """Whether nothing else runs or waits, and one of the jobs is of that worth."""
-        if self._under_way or any(lane.queued for lane in self._lanes):
-            return False
-        return not all(job.modest for job in jobs)
-
-    def _gather(self, lane: Lane, dropped: list[Job]) -> list[Job]:
-        now = self._clock()
-        # What other idle workers could take at the same moment is left to them.
-        idle = self._workers - len(self._under_way)
-        share = math.ceil(lane.queued / max(idle, 1))
-        size = lane.cost.batch_to_run(min(share, lane.batch_cap))
-        jobs: list[Job] = []
-        while len(jobs) < size and (job := lane.head()) is not None:
-            # One under which a device died runs alone: if it is what kills, it kills alone.
-            if jobs and (job.lost_devices or jobs[0].lost_devices):
-                break
-            lane.pop(now)
-            if reason := self._drop_reason(lane, job):
-                self._settle(lane, job, reason)
-                dropped.append(job)
-            else:
-                jobs.append(job)
-        return jobs
+        batch, dropped = self._picking.next()
+        for lane, job, reason in dropped:
+            self._settle(lane, job, reason)
+        return batch, [job for _, job, _ in dropped]
 
     def _drop_reason(self, lane: Lane, job: Job) -> PanoptesError | None:
         return self._standing.why_drop(lane, job, self._clock())

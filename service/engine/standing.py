@@ -20,6 +20,11 @@ class Standing:
     lost: str | None = None
     """What the device died of, until it is rebuilt."""
 
+    @property
+    def healthy(self) -> bool:
+        """Whether what is queued may run."""
+        return self.lost is None and not self.stopped
+
     def check_open(self, lane: Lane) -> None:
         """UnavailableError where nothing new is taken."""
         if self.draining or lane.closing:

@@ -196,3 +196,13 @@ class Rig:
 def backend_of(lane: Lane) -> ScriptedBackend:
     assert isinstance(lane.backend, ScriptedBackend)
     return lane.backend
+
+
+def one_launch(batch: int) -> float:
+    """An accelerator: eight samples cost what one does."""
+    return 1.0
+
+
+def one_by_one(batch: int) -> float:
+    """A core: every sample costs the same."""
+    return 1.0 * batch

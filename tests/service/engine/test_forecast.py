@@ -1,6 +1,8 @@
-"""Jobs that follow one another over several lanes: foreseen, admitted and refused as a whole."""
+"""When jobs would be done: one after another, beside others, and over several lanes."""
 
 from __future__ import annotations
+
+from collections.abc import Callable
 
 import pytest
 
@@ -13,7 +15,14 @@ from service.errors import (
     QueueFullError,
     UnavailableError,
 )
-from tests.service.engine.scripted import Rig, counting_job
+from tests.service.engine.scripted import (
+    Rig,
+    counting_job,
+    one_by_one,
+    one_launch,
+)
+
+# -- one lane after another
 
 
 class Studio:
@@ -167,3 +176,113 @@ def test_the_patient_foresee_that_the_others_pass_at_every_step() -> None:
     predicted = studio.rig.scheduler.wait_s(studio.text, then=studio.then(4), priority=Priority.LOW)
 
     assert predicted == pytest.approx(0.03 + 0.1 + 4 * 0.25 + 0.5)
+
+
+# -- one lane
+
+
+def seconds_until_done(rig: Rig, lane: Lane, job: Job) -> float:
+    started = rig.clock()
+    rig.scheduler.submit(lane, [job])
+    while job.state is not State.DONE:
+        assert rig.work()
+    return rig.clock() - started
+
+
+@pytest.mark.parametrize("waiting", [0, 1, 7, 8, 9, 20])
+@pytest.mark.parametrize("seconds", [one_launch, one_by_one, lambda batch: 0.5 + 0.1 * batch])
+def test_on_one_worker_the_prediction_for_one_step_is_what_happens(
+    waiting: int, seconds: Callable[[int], float]
+) -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=seconds, measure=tuple(range(1, 9)))
+    rig.scheduler.submit(lane, [counting_job() for _ in range(waiting)])
+    predicted = rig.scheduler.wait_s(lane)
+
+    assert predicted == pytest.approx(seconds_until_done(rig, lane, counting_job()))
+
+
+@pytest.mark.parametrize("company", [0, 1, 3])
+def test_the_prediction_for_many_steps_counts_those_that_share_them_once(company: int) -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(lane, [counting_job(steps=20) for _ in range(company)])
+
+    assert rig.scheduler.wait_s(lane, steps=20) == pytest.approx(20.0)
+
+
+def test_a_batch_that_is_under_way_cannot_be_joined() -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+    assert rig.scheduler.wait_s(lane) == pytest.approx(2.0)
+
+    rig.clock.advance(0.75)
+
+    assert rig.scheduler.wait_s(lane) == pytest.approx(1.25)
+    with pytest.raises(BusyError):
+        rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 1.2)])
+
+
+def test_a_batch_that_takes_longer_than_it_should_is_not_counted_twice() -> None:
+    rig = Rig()
+    lane = rig.lane(seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+    rig.clock.advance(100.0)
+
+    assert rig.scheduler.wait_s(lane) == pytest.approx(1.0)
+
+
+def test_a_step_of_another_lane_under_way_counts_whole() -> None:
+    rig = Rig()
+    painter = rig.lane("paint", seconds=lambda batch: 0.25, measure=(1, 8))
+    seer = rig.lane("see", seconds=lambda batch: 0.03, measure=(1, 8))
+    rig.scheduler.submit(painter, [counting_job(steps=20)])
+    rig.take()
+
+    assert rig.scheduler.wait_s(seer) == pytest.approx(0.28)
+
+
+def test_a_short_job_does_not_count_the_later_steps_of_other_lanes() -> None:
+    rig = Rig()
+    painter = rig.lane("paint", seconds=lambda batch: 0.25, measure=(1, 8))
+    seer = rig.lane("see", seconds=lambda batch: 0.03, measure=(1, 8))
+    rig.scheduler.submit(painter, [counting_job(steps=20)])
+    predicted = rig.scheduler.wait_s(seer)
+
+    assert predicted == pytest.approx(0.28)
+    assert predicted == pytest.approx(seconds_until_done(rig, seer, counting_job()))
+
+
+def test_a_long_job_counts_the_steps_of_other_lanes_that_run_between_its_own() -> None:
+    rig = Rig()
+    theirs = rig.lane("theirs", seconds=one_launch, measure=(1, 8))
+    mine = rig.lane("mine", seconds=one_launch, measure=(1, 8))
+    rig.scheduler.submit(theirs, [counting_job(steps=10)])
+    predicted = rig.scheduler.wait_s(mine, steps=6)
+
+    assert predicted == pytest.approx(12.0)
+    assert predicted == pytest.approx(seconds_until_done(rig, mine, counting_job(steps=6)))
+
+
+def test_an_idle_worker_takes_a_job_without_waiting_for_the_others() -> None:
+    rig = Rig(workers=2)
+    lane = rig.lane(seconds=one_by_one, measure=(1,), max_batch=1)
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+
+    assert rig.scheduler.wait_s(lane) == pytest.approx(1.0)
+
+
+def test_with_every_worker_busy_a_job_waits_for_the_first_that_is_free() -> None:
+    rig = Rig(workers=2)
+    lane = rig.lane(seconds=one_by_one, measure=(1,), max_batch=1)
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+    rig.clock.advance(0.25)
+    rig.scheduler.submit(lane, [counting_job()])
+    rig.take()
+
+    assert rig.scheduler.wait_s(lane) == pytest.approx(0.75 + 1.0)
