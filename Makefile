@@ -14,7 +14,7 @@ serve: $(SERVE_STAMP)  ## Install the light server and start it on 127.0.0.1:800
 	@exec $(BIN)/panoptes serve $(ARGS)
 
 test: $(DEV_STAMP)  ## Install everything and run the tests
-	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 $(ARGS)
+	OMP_NUM_THREADS=1 OMP_WAIT_POLICY=PASSIVE $(BIN)/python -m pytest -n 2 --dist loadfile $(ARGS)
 
 check: $(DEV_STAMP)  ## Format, lint and type-check, and hold the import rules
 	$(BIN)/ruff format --check .

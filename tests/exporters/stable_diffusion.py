@@ -19,15 +19,16 @@ class Theirs(NamedTuple):
     text: CLIPTextModel
 
 
-def write_tiny_stable_diffusion(folder: Path) -> Theirs:
-    """Every kind of block that 1.x has, at a fraction of its width."""
+def write_tiny_stable_diffusion(folder: Path, *, layers: int = 2) -> Theirs:
+    """Every kind of block that 1.x has, at a fraction of its width; of each as many as there, or
+    fewer `layers`."""
     torch.manual_seed(0)
     unet = UNet2DConditionModel(
         sample_size=8,
         block_out_channels=(16, 32, 32),
         down_block_types=("CrossAttnDownBlock2D", "CrossAttnDownBlock2D", "DownBlock2D"),
         up_block_types=("UpBlock2D", "CrossAttnUpBlock2D", "CrossAttnUpBlock2D"),
-        layers_per_block=2,
+        layers_per_block=layers,
         attention_head_dim=4,
         cross_attention_dim=24,
         norm_num_groups=8,
@@ -36,7 +37,7 @@ def write_tiny_stable_diffusion(folder: Path) -> Theirs:
         block_out_channels=(16, 32),
         down_block_types=("DownEncoderBlock2D",) * 2,
         up_block_types=("UpDecoderBlock2D",) * 2,
-        layers_per_block=2,
+        layers_per_block=layers,
         norm_num_groups=8,
         sample_size=16,
     )

@@ -19,7 +19,7 @@ from tests.exporters.stable_diffusion import write_tiny_stable_diffusion
 def test_a_stable_diffusion_becomes_a_bundle_that_paints_what_diffusers_paints(
     tmp_path: Path,
 ) -> None:
-    theirs = write_tiny_stable_diffusion(tmp_path / "sd")
+    theirs = write_tiny_stable_diffusion(tmp_path / "sd", layers=1)
     arguments = ["painter", str(theirs.folder), "--name", "sd", "--precision", "fp32"]
     arguments += ["--repository", str(tmp_path / "bundles")]
     arguments += ["--checkpoint", str(tmp_path / "kept")]

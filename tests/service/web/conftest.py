@@ -9,7 +9,7 @@ from tests.service.web.browser import CHROMIUM, Visit, chromium, visit
 from tests.serving import Running, running
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def browser() -> Iterator[Browser]:
     if CHROMIUM is None:
         pytest.skip("there is no chromium here: the page is NOT tested")
@@ -17,7 +17,7 @@ def browser() -> Iterator[Browser]:
         yield started
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def palettes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
     """A server with two classifiers: `tiny` knows three colours, and answers by default."""
     repository: Path = tmp_path_factory.mktemp("repository")
@@ -27,7 +27,7 @@ def palettes(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Running]:
         yield started
 
 
-@pytest.fixture(scope="package")
+@pytest.fixture(scope="module")
 def opened(browser: Browser, palettes: Running) -> Iterator[Visit]:
     """One tab for all, since a new one takes its time."""
     with visit(browser, palettes.url) as made:
