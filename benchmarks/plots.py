@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
@@ -16,6 +17,8 @@ from benchmarks.results import Results, Sweep, Window
 INK, FAINT = "#22262e", "#9aa1ab"
 COLOURS = ("#1768c4", "#d9822b", "#3b9b6d", "#9457b8", "#c04a4a")
 REFUSED = "#c04a4a"
+LEGEND_MAX = 5
+"""Names beside each other; more take another line."""
 DASHED = (0, (4, 3))
 STYLE: Any = {
     "font.size": 10,
@@ -147,7 +150,7 @@ def _legend(figure: Figure, axes: Sequence[Any]) -> None:
         handles=list(named.values()),
         labels=list(named),
         loc="outside upper center",
-        ncols=len(named),
+        ncols=math.ceil(len(named) / math.ceil(len(named) / LEGEND_MAX)),
     )
 
 
