@@ -22,6 +22,7 @@ from benchmarks.work import Work, work_of
 from service.bundle import read_bundle
 
 ANSWER = b"{}"
+HEADERS = [(b"content-type", b"application/json"), (b"content-length", b"%d" % len(ANSWER))]
 
 
 class Bare:
@@ -30,6 +31,8 @@ class Bare:
     def __init__(self, work: Work) -> None:
         self._work = work
         self._waiting: queue.SimpleQueue[tuple[bytes, asyncio.Future[None]]] = queue.SimpleQueue()
+
+    def start(self) -> None:
         for _ in os.sched_getaffinity(0):
             threading.Thread(target=self._compute, daemon=True).start()
 
@@ -45,8 +48,7 @@ class Bare:
             done: asyncio.Future[None] = asyncio.get_running_loop().create_future()
             self._waiting.put((body, done))
             await done
-        headers = [(b"content-type", b"application/json"), (b"content-length", b"2")]
-        await send({"type": "http.response.start", "status": 200, "headers": headers})
+        await send({"type": "http.response.start", "status": 200, "headers": HEADERS})
         await send({"type": "http.response.body", "body": ANSWER})
 
     def _compute(self) -> None:
@@ -58,6 +60,7 @@ class Bare:
 
 def main(folder: str, role: str, port: str) -> None:
     app = Bare(work_of(read_bundle(Path(folder)), role))
+    app.start()
     uvicorn.run(app, port=int(port), lifespan="off", access_log=False, log_level="warning")
 
 

@@ -20,9 +20,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.process import ROOT
-from benchmarks.work import SENTENCE, Work, work_of
+from benchmarks.work import Work, body_of, work_of
 from service.bundle import read_bundle
-from service.text.tokenizer import TEXT_ROLE
 
 WARM_UP_S = 0.5
 
@@ -89,7 +88,7 @@ def _window(work: Work, body: bytes, seconds: float) -> Ceiling:
 
 def main(picture: str, folder: str, role: str) -> None:
     work = work_of(read_bundle(Path(folder)), role)
-    body = SENTENCE.encode() if role == TEXT_ROLE else Path(picture).read_bytes()
+    body = body_of(role, Path(picture).read_bytes())
     _window(work, body, WARM_UP_S)
     for line in sys.stdin:
         print(json.dumps(dataclasses.asdict(_window(work, body, float(line)))), flush=True)

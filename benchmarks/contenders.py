@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from benchmarks.process import Server, free_port, serving
-from benchmarks.work import SENTENCE
+from benchmarks.work import SENTENCE, body_of
 from service.bundle import Bundle
 from service.engine.compute import Compute
 from service.load.request import Request, json_text, multipart, raw
@@ -73,10 +73,8 @@ def bare(subject: Subject, logs: Path) -> Iterator[Running]:
     folder = str(subject.bundle.folder)
     command = [sys.executable, "-m", "benchmarks.bare", folder, subject.role, str(port)]
     with serving("bare ASGI", command, port, health="/", log=logs / "bare") as server:
-        if subject.role == TEXT_ROLE:
-            yield Running(server, Request(port, "/", "text/plain", SENTENCE.encode()))
-        else:
-            yield Running(server, raw(port, "/", subject.jpeg))
+        body = body_of(subject.role, subject.jpeg)
+        yield Running(server, Request(port, "/", "application/octet-stream", body))
 
 
 def settings_of(compute: Compute) -> dict[str, str]:

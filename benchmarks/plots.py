@@ -56,7 +56,7 @@ def draw(results: Results, folder: Path) -> list[Path]:
 
 
 def _compared(results: Results) -> Results:
-    """Without the models that one server alone was measured with, unless there are no others."""
+    """Only the models that most servers were measured with."""
     servers: dict[str, set[str]] = {model: set() for model in results.models}
     for window in results.windows:
         servers[window.model].add(window.server)

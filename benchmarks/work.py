@@ -21,6 +21,11 @@ Work = Callable[[bytes], None]
 """On an image's file, or a text. Threads may share it."""
 
 
+def body_of(role: str, jpeg: bytes) -> bytes:
+    """What the work on this graph is done on."""
+    return SENTENCE.encode() if role == TEXT_ROLE else jpeg
+
+
 def work_of(bundle: Bundle, role: str) -> Work:
     """What one request to this graph costs."""
     return _text_work(bundle) if role == TEXT_ROLE else _image_work(bundle, role)

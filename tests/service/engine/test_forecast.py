@@ -236,24 +236,22 @@ def test_a_batch_that_takes_longer_than_it_should_is_not_counted_twice() -> None
 
 
 def test_a_step_of_another_lane_under_way_counts_whole() -> None:
-    rig = Rig()
-    painter = rig.lane("paint", seconds=lambda batch: 0.25, measure=(1, 8))
-    seer = rig.lane("see", seconds=lambda batch: 0.03, measure=(1, 8))
-    rig.scheduler.submit(painter, [counting_job(steps=20)])
+    studio = Studio()
+    rig = studio.rig
+    rig.scheduler.submit(studio.step, [counting_job(steps=20)])
     rig.take()
 
-    assert rig.scheduler.wait_s(seer) == pytest.approx(0.28)
+    assert rig.scheduler.wait_s(studio.see) == pytest.approx(0.28)
 
 
 def test_a_short_job_does_not_count_the_later_steps_of_other_lanes() -> None:
-    rig = Rig()
-    painter = rig.lane("paint", seconds=lambda batch: 0.25, measure=(1, 8))
-    seer = rig.lane("see", seconds=lambda batch: 0.03, measure=(1, 8))
-    rig.scheduler.submit(painter, [counting_job(steps=20)])
-    predicted = rig.scheduler.wait_s(seer)
+    studio = Studio()
+    rig = studio.rig
+    rig.scheduler.submit(studio.step, [counting_job(steps=20)])
+    predicted = rig.scheduler.wait_s(studio.see)
 
     assert predicted == pytest.approx(0.28)
-    assert predicted == pytest.approx(seconds_until_done(rig, seer, counting_job()))
+    assert predicted == pytest.approx(seconds_until_done(rig, studio.see, counting_job()))
 
 
 def test_a_long_job_counts_the_steps_of_other_lanes_that_run_between_its_own() -> None:
