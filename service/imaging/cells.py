@@ -134,9 +134,11 @@ def _slice_or(indices: Ints) -> slice | Ints:
 
 def refine(values: Map, parts: int) -> Map:
     """Each cell of a map [h, w] cut into `parts` by `parts`, an even number or else one less:
-    [h · parts, w · parts], where each has the value with the largest share, bilinearly."""
+    [h · parts, w · parts], where each has the value with the largest share, bilinearly.
+
+    Of fewer than four the middle of its own cell outweighs all others together: none is cut."""
     parts -= parts % 2
-    if parts < 2:
+    if parts < 4:
         return values
     height, width = values.shape
     around = np.empty((height + 2, width + 2), np.uint8)

@@ -70,18 +70,32 @@ def compress_all(counts: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[
     for run in range(3):  # those have none two before that counts
         at = firsts[lengths > run] + run
         values[at] = counts[at]
-    characters = 1 + int(np.abs(values).max()).bit_length() // 5  # one bit is for the sign
-    place = np.arange(characters)
-    groups = values[:, None] >> (5 * place)  # [R, characters], arithmetic: the sign runs on
-    # The last character of a number is the first after which only its own sign bit repeats.
-    last = np.argmax(groups >> 5 == -((groups >> 4) & 1), axis=1)  # [R]
-    codes = (groups & 0x1F) | np.where(place < last[:, None], 0x20, 0)
-    text = str((codes[place <= last[:, None]] + _OFFSET).astype(np.uint8).tobytes(), "ascii")
-    ends = np.concatenate(([0], np.cumsum(last + 1)))
-    return [
-        text[ends[first] : ends[first + length]]
-        for first, length in zip(firsts.tolist(), lengths.tolist(), strict=True)
-    ]
+    return _cut(*_characters(values), lengths)
+
+
+def _characters(values: NDArray[np.int64]) -> tuple[str, NDArray[np.int64]]:
+    """The characters of all numbers [R], and where each number's end [R]."""
+    magnitudes = values ^ (values >> 63)
+    more = np.zeros(values.shape, np.int64)  # [R], characters after this one
+    most, too_large = int(magnitudes.max()), 1 << 4  # the fifth bit is the sign
+    while too_large <= most:
+        more += magnitudes >= too_large
+        too_large <<= 5
+    ends = np.cumsum(more + 1)
+    text = np.empty(ends[-1], np.uint8)
+    at = ends - 1 - more
+    while at.size:  # all first characters, then the second ones of those that have more
+        goes_on = more > 0
+        text[at] = (values & 0x1F) + np.where(goes_on, _OFFSET + 0x20, _OFFSET)
+        left = np.flatnonzero(goes_on)
+        values, more, at = values[left] >> 5, more[left] - 1, at[left] + 1
+    return str(text.tobytes(), "ascii"), ends
+
+
+def _cut(text: str, ends: NDArray[np.int64], lengths: NDArray[np.int64]) -> list[str]:
+    """The text of so many numbers each."""
+    cuts = np.concatenate(([0], ends))[np.cumsum(lengths)].tolist()
+    return [text[first:end] for first, end in zip((0, *cuts), cuts, strict=False)]
 
 
 def decompress(text: str) -> NDArray[np.int64]:

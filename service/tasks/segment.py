@@ -160,13 +160,14 @@ class SegmentTask(ImageTask[SegmentOptions, SegmentMap]):
             labels = outputs["labels"][:count].tolist()
             scores = outputs["scores"][:count].astype(np.float64).tolist()
             values = np.asarray(outputs["ids"], np.uint8)
-        kept = np.zeros(256, np.uint8)
-        kept[1 : 1 + len(labels)] = range(1, 1 + len(labels))  # what no row is of is nothing
-        cell_map = lay_cells(kept[values], seen.placement)
+        if values.max() > len(labels):  # what no row is of is nothing
+            values = np.where(values > len(labels), np.uint8(0), values)
+        cell_map = lay_cells(values, seen.placement)
         if options.mode == "instance":
+            things = np.zeros(256, np.uint8)
             for row, label in enumerate(labels, start=1):
-                kept[row] *= manifest.labels[label].is_thing
-            cell_map = cell_map.look_up(kept)
+                things[row] = row * manifest.labels[label].is_thing
+            cell_map = cell_map.look_up(things)
         segments = [
             _segment(manifest, region, labels[region.value - 1], scores[region.value - 1])
             for region in find_regions(cell_map)
