@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import dataclasses
 import datetime as dt
+import functools
 import sys
 import tempfile
 import time
@@ -114,7 +115,7 @@ def _measure(
     others: list[Contender] = [naive]
     notes = []
     if peers.installed(litserve_python):
-        others += peers.contenders(litserve_python)
+        others.append(functools.partial(peers.litserve, litserve_python))
     else:
         notes.append("LitServe is not installed here, and was not compared.")
     results = Results(

@@ -1,4 +1,5 @@
-"""The classifier as LitServe's documentation has one write it: a picture in JSON, as base64.
+"""The classifier behind LitServe, as one writes it who knows both: a JPEG is decoded no larger than
+needed, each worker infers on one thread, and answers come back over LitServe's fast queue.
 
 python -m benchmarks.litserve_app model.onnx 224 8001 2
 """
@@ -26,11 +27,16 @@ class Classify(litserve.LitAPI):  # type: ignore[misc]  # whose type is not know
         self._graph, self._size_px = graph, size_px
 
     def setup(self, device: str) -> None:
-        self._session = ort.InferenceSession(self._graph)
+        options = ort.SessionOptions()
+        options.intra_op_num_threads = 1
+        self._session = ort.InferenceSession(self._graph, options)
 
     def decode_request(self, request: dict[str, str]) -> NDArray[np.uint8]:
-        picture = Image.open(io.BytesIO(base64.b64decode(request["image"]))).convert("RGB")
-        return np.asarray(picture.resize((self._size_px, self._size_px), Image.Resampling.BILINEAR))
+        """LitServe reads JSON and forms; JSON with base64 was the faster of the two."""
+        size_px = (self._size_px, self._size_px)
+        picture = Image.open(io.BytesIO(base64.b64decode(request["image"])))
+        picture.draft("RGB", size_px)
+        return np.asarray(picture.convert("RGB").resize(size_px, Image.Resampling.BILINEAR))
 
     def predict(self, pixels: NDArray[np.uint8]) -> NDArray[np.float32]:
         (probabilities,) = self._session.run(None, {"image": pixels[None]})
@@ -48,7 +54,10 @@ class Classify(litserve.LitAPI):  # type: ignore[misc]  # whose type is not know
 
 def main(graph: str, size_px: str, port: str, workers: str) -> None:
     server = litserve.LitServer(
-        Classify(graph, int(size_px)), accelerator="cpu", workers_per_device=int(workers)
+        Classify(graph, int(size_px)),
+        accelerator="cpu",
+        workers_per_device=int(workers),
+        fast_queue=True,
     )
     server.run(port=int(port), generate_client_file=False, log_level="warning")
 

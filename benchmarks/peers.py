@@ -1,22 +1,17 @@
-"""Other people's serving frameworks with the same model, where they are installed: LitServe.
-
-python -m benchmarks.peers model.onnx 224 8001 2
-"""
+"""Other people's serving frameworks with the same model, where they are installed: LitServe."""
 
 from __future__ import annotations
 
 import contextlib
-import functools
+import os
 import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
-from benchmarks.contenders import Contender, Running, Subject
+from benchmarks.contenders import Running, Subject
 from benchmarks.process import free_port, serving
 from service.load.request import json_base64
 from service.tasks.task import fit_of
-
-WORKERS = (1, 2)
 
 
 def installed(python: Path) -> bool:
@@ -24,17 +19,13 @@ def installed(python: Path) -> bool:
     return subprocess.run(command, check=False).returncode == 0
 
 
-def contenders(python: Path) -> list[Contender]:
-    return [functools.partial(_litserve, python, workers) for workers in WORKERS]
-
-
 @contextlib.contextmanager
-def _litserve(python: Path, workers: int, subject: Subject, logs: Path) -> Iterator[Running]:
+def litserve(python: Path, subject: Subject, logs: Path) -> Iterator[Running]:
+    """With a worker, which is a process, for each core."""
     port = free_port()
-    name = f"LitServe, {workers} worker{'s' * (workers > 1)}"
     size_px = str(fit_of(subject.bundle.manifest).width)
+    workers = str(len(os.sched_getaffinity(0)))
     command = [str(python), "-m", "benchmarks.litserve_app", str(subject.graph), size_px]
-    command += [str(port), str(workers)]
-    log = logs / f"litserve-{workers}"
-    with serving(name, command, port, health="/health", log=log) as server:
+    command += [str(port), workers]
+    with serving("LitServe", command, port, health="/health", log=logs / "litserve") as server:
         yield Running(server, json_base64(port, "/predict", subject.jpeg))
