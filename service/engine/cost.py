@@ -60,13 +60,15 @@ class CostCurve:
         if available == 1:
             return 1
         smaller = self._sizes[: bisect.bisect_left(self._sizes, available)]
+        cheapest = self._run(available) / available
+        for batch in smaller:
+            cheapest = min(cheapest, self._run_s[batch] / batch)
         host_s = self._host_s or 0.0
-        per_sample = [self._run_s[b] / b + host_s for b in smaller]
-        per_sample.append(self._run(available) / available + host_s)
-        enough = min(per_sample) * (1 + PAYS)
-        return next(
-            b for b, s in zip((*smaller, available), per_sample, strict=True) if s <= enough
-        )
+        enough = (cheapest + host_s) * (1 + PAYS) - host_s
+        for batch in smaller:
+            if self._run_s[batch] / batch <= enough:
+                return batch
+        return available
 
     def batch_to_run(self, available: int) -> int:
         """The paying batch, or now and then twice as much, to learn what that costs.
@@ -95,9 +97,9 @@ class CostCurve:
         if not self._sizes:
             return 0.0
         batch = self._padded(batch)
+        if (seen_s := self._run_s.get(batch)) is not None:
+            return seen_s
         at = bisect.bisect_left(self._sizes, batch)
-        if at < len(self._sizes) and self._sizes[at] == batch:
-            return self._run_s[batch]
         if at == 0:  # smaller than any seen: cost does not fall below proportion
             return self._run_s[self._sizes[0]] * batch / self._sizes[0]
         below = self._sizes[at - 1]

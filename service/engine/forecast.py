@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from service.engine.job import Priority
 from service.engine.lane import Lane
 
 
-@dataclass(frozen=True)
-class Stage:
+class Stage(NamedTuple):
     """Jobs of one lane, as far as they are known before they exist."""
 
     lane: Lane
@@ -37,16 +36,17 @@ def wait_s(
     every job of the other lanes does one, if it is not the more patient. A batch that is under way
     cannot be joined: it counts as what is left of it. Under the device's lock.
     """
+    all_s, alone_s, steps = sum(under_way_s), 0.0, 0
+    for stage in stages:
+        all_s += _with_what_waits_s(stage)
+        alone_s += stage.alone_s
+        steps += stage.steps
+    own = [stage.lane for stage in stages]
+    for lane in lanes:
+        if lane.pending and lane not in own:
+            all_s += lane.work_beside_s(steps, priority)
     first_free_s = min(under_way_s) if len(under_way_s) >= workers else 0.0
-    mine_s = sum(_with_what_waits_s(stage) for stage in stages)
-    steps = sum(stage.steps for stage in stages)
-    own = {stage.lane for stage in stages}
-    busy = [lane for lane in lanes if lane.pending and lane not in own]
-    others_s = sum(lane.work_beside_s(steps, priority) for lane in busy)
-    return max(
-        (sum(under_way_s) + others_s + mine_s) / workers,
-        first_free_s + sum(stage.alone_s for stage in stages),
-    )
+    return max(all_s / workers, first_free_s + alone_s)
 
 
 def _with_what_waits_s(stage: Stage) -> float:

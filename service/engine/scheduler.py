@@ -6,6 +6,7 @@ import contextlib
 import logging
 import threading
 from collections.abc import Callable, Iterator, Sequence
+from operator import attrgetter
 
 from service.engine.admission import Admission
 from service.engine.batch import Batch, UnderWay
@@ -25,6 +26,9 @@ from service.errors import (
 log = logging.getLogger(__name__)
 
 Clock = Callable[[], float]
+
+# Every request passes here: without the frames that generators would need.
+_STEPS, _DEADLINE, _PRIORITY = map(attrgetter, ("steps", "deadline", "priority"))
 
 LOST_DEVICES_MAX = 1
 """A job that was running on this many devices when they died is not tried on another."""
@@ -356,9 +360,9 @@ class Scheduler:
         self._standing.check_open(lane)
         if not jobs:
             return 0.0
-        stage = Stage(lane, len(jobs), max(job.steps for job in jobs))
-        deadline = min(job.deadline for job in jobs)
-        return self._admission.check((stage, *then), deadline, max(job.priority for job in jobs))
+        stage = Stage(lane, len(jobs), max(map(_STEPS, jobs)))
+        deadline, priority = min(map(_DEADLINE, jobs)), max(map(_PRIORITY, jobs))
+        return self._admission.check((stage, *then), deadline, priority)
 
     def _pick(self) -> tuple[Batch | None, list[Job]]:
         """The batch to run now, if any, and the jobs that were dropped on the way."""

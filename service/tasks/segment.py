@@ -77,7 +77,7 @@ class SegmentOptions(ImageOptions):
         le=1000.0,
         allow_inf_nan=False,
         description="How far the outline of a polygon may be from the mask's; 0 follows every "
-        "pixel; without it as far as the model's map is coarse",
+        "pixel; without it one to two, or half a cell of the map if that is more",
     )
 
 

@@ -97,7 +97,9 @@ def results(answer: SegmentMap) -> list[dict[str, Any]]:
 def features(answer: SegmentMap, tolerance_px: float | None) -> Iterator[dict[str, Any]]:
     """GeoJSON's: each segment as polygons with holes, in pixels of the image."""
     if tolerance_px is None:
-        tolerance_px = max(1.0, answer.cell_map.cell_px)
+        cell_px = answer.cell_map.cell_px
+        # Half a cell keeps corners; where that is hardly a pixel, a whole one smooths the steps.
+        tolerance_px = max(1.0, cell_px if cell_px < 2 else cell_px / 2)
     polygons = trace_polygons(answer.cell_map, tolerance_px)
     for segment in answer.segments:
         said = asdict(segment)
