@@ -5,9 +5,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True, slots=True, eq=False)
 class Form:
-    """`name` is what `format` calls it, `media_type` what `Accept` does."""
+    """`name` is what `format` calls it, `media_type` what `Accept` does. Each is itself alone."""
 
     name: str
     media_type: str

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import functools
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 
-from prometheus_client import CollectorRegistry, Counter, Gauge
+from prometheus_client import CollectorRegistry, Gauge
 from prometheus_client.core import GaugeMetricFamily, Metric
 from prometheus_client.exposition import generate_latest
 from prometheus_client.registry import Collector
 
 from service.engine.job import Job
-from service.telemetry.histogram import Histogram, Series
+from service.telemetry.series import Counter, Histogram, Series
 
 SECONDS = (
     *(0.0005, 0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5),
@@ -37,14 +37,7 @@ class Metrics:
 
     def __init__(self, lanes: Callable[[], dict[str, LaneGauges]]) -> None:
         self.registry = CollectorRegistry()
-
-        def histogram(
-            name: str, text: str, labels: Sequence[str], bounds: Sequence[float]
-        ) -> Histogram:
-            made = Histogram(name, text, labels, bounds)
-            self.registry.register(made)
-            return made
-
+        histogram = functools.partial(Histogram, registry=self.registry)
         counter = functools.partial(Counter, registry=self.registry)
         self._queue_s = histogram(
             "panoptes_queue_seconds", "Waiting for a worker", ["lane"], SECONDS
@@ -86,21 +79,21 @@ class Metrics:
     # -- Observer
 
     def admitted(self, lane: str, jobs: int) -> None:
-        self._lane(lane).admitted.inc(jobs)
+        self._lane(lane).admitted.observe(jobs)
 
     def refused(self, lane: str, jobs: int, reason: str) -> None:
-        self._refused.labels(lane, reason).inc(jobs)
+        self._refused.labels(lane, reason).observe(jobs)
 
     def settled(self, lane: str, job: Job, outcome: str) -> None:
         children = self._lane(lane)
         children.queue_s.observe(job.timing.queue_s)
         if outcome == "answered":
-            children.answered.inc()
+            children.answered.observe(1)
             children.decode_s.observe(job.timing.prepare_s)
             children.run_s.observe(job.timing.run_s)
             children.render_s.observe(job.timing.finish_s)
         else:
-            self._settled.labels(lane, outcome).inc()
+            self._settled.labels(lane, outcome).observe(1)
 
     def batch_ran(self, lane: str, size: int, seconds: float) -> None:
         children = self._lane(lane)
@@ -108,10 +101,10 @@ class Metrics:
         children.batch_s.observe(seconds)
 
     def device_lost(self, device: str, reason: str) -> None:
-        self._lost.labels(device).inc()
+        self._lost.labels(device).observe(1)
 
     def device_rebuilt(self, device: str) -> None:
-        self._rebuilt.labels(device).inc()
+        self._rebuilt.labels(device).observe(1)
 
     # --
 
@@ -138,8 +131,8 @@ class Metrics:
 
 @dataclass(frozen=True, slots=True)
 class _LaneChildren:
-    admitted: Counter
-    answered: Counter
+    admitted: Series
+    answered: Series
     queue_s: Series
     decode_s: Series
     run_s: Series

@@ -1,6 +1,6 @@
-"""A Prometheus histogram that costs a request almost nothing.
+"""Prometheus histograms and counters that cost a request almost nothing.
 
-The client library's takes a lock for the sum and one for the bucket at each value. Here a value is
+The client library's take a lock for each sum and each bucket at every value. Here a value is
 appended to a deque, which needs no lock, and thousands are counted at once: when Prometheus asks,
 or when many have come.
 """
@@ -12,11 +12,14 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 
 import numpy as np
-from prometheus_client.core import HistogramMetricFamily, Metric
-from prometheus_client.registry import Collector
+from prometheus_client.core import CounterMetricFamily, HistogramMetricFamily, Metric
+from prometheus_client.registry import Collector, CollectorRegistry
 from prometheus_client.utils import floatToGoString
 
 FOLD_AT = 4096
+
+Buckets = list[tuple[str, float]]
+"""Cumulative counts by bound, as the exposition wants them."""
 
 
 class Series:
@@ -34,8 +37,8 @@ class Series:
         if len(self._waiting) >= FOLD_AT:
             self._fold()
 
-    def read(self) -> tuple[list[tuple[str, float]], float]:
-        """Cumulative counts by bound, as the exposition wants them, and the sum."""
+    def read(self) -> tuple[Buckets, float]:
+        """The buckets, and the sum."""
         with self._folding:
             self._fold_locked()
             counts, total = np.cumsum(self._counts).tolist(), self._sum
@@ -54,11 +57,17 @@ class Series:
         self._sum += float(values.sum())
 
 
-class Histogram(Collector):
+class Family(Collector):
     """A metric of many series; `labels` gives the one to observe into, to be kept."""
 
     def __init__(
-        self, name: str, text: str, labels: Sequence[str], bounds: Sequence[float]
+        self,
+        name: str,
+        text: str,
+        labels: Sequence[str],
+        bounds: Sequence[float] = (),
+        *,
+        registry: CollectorRegistry | None = None,
     ) -> None:
         self._name = name
         self._text = text
@@ -66,6 +75,8 @@ class Histogram(Collector):
         self._bounds = bounds
         self._series: dict[tuple[str, ...], Series] = {}
         self._adding = threading.Lock()
+        if registry is not None:
+            registry.register(self)
 
     def labels(self, *values: str) -> Series:
         with self._adding:
@@ -73,11 +84,25 @@ class Histogram(Collector):
                 self._series[values] = Series(self._bounds)
             return self._series[values]
 
-    def collect(self) -> Iterable[Metric]:
-        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+    def _read(self) -> list[tuple[tuple[str, ...], Buckets, float]]:
         with self._adding:
             everyone = list(self._series.items())
-        for values, series in everyone:
-            buckets, total = series.read()
+        return [(values, *series.read()) for values, series in everyone]
+
+
+class Histogram(Family):
+    def collect(self) -> Iterable[Metric]:
+        family = HistogramMetricFamily(self._name, self._text, labels=self._labels)
+        for values, buckets, total in self._read():
             family.add_metric(values, buckets, total)
+        return [family]
+
+
+class Counter(Family):
+    """What is observed is added."""
+
+    def collect(self) -> Iterable[Metric]:
+        family = CounterMetricFamily(self._name, self._text, labels=self._labels)
+        for values, _, total in self._read():
+            family.add_metric(values, total)
         return [family]
