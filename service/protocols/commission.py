@@ -22,7 +22,7 @@ from service.generation import (
 )
 from service.generation.painting import PRIORITY
 from service.imaging import encode_png
-from service.protocols.rest import server_timing
+from service.protocols.answer import model_headers, server_timing
 from service.protocols.serving import Serving, Terms
 
 
@@ -66,8 +66,7 @@ class Commission:
     def headers(self) -> dict[str, str]:
         """What is known before it is painted."""
         return {
-            "x-model": self.model.ref,
-            "x-model-digest": self.model.bundle.digest,
+            **model_headers(self.model),
             "x-seed": str(self.order.seed),
         }
 

@@ -13,13 +13,13 @@ from typing import Annotated, Any, Literal
 import orjson
 from fastapi import APIRouter, Query
 from pydantic import BaseModel, Field, ValidationError, create_model
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine.job import Job, Timing
 from service.engine.lane import Lane
 from service.engine.model import Model
 from service.errors import BusyError, NotAcceptableError, PanoptesError
+from service.protocols.answer import Answer
 from service.protocols.body import is_lone_image, options_in_query, read_images
 from service.protocols.door import arrived, on_arrival
 from service.protocols.negotiate import choose_form
@@ -110,7 +110,7 @@ class TaskEndpoint:
                 asked = await self._read(scope, receive)
             finally:
                 arrived(scope)
-            response = await self._answer(asked)
+            response: ASGIApp = await self._answer(asked)
         except PanoptesError as error:
             if isinstance(error, BusyError):
                 self._refused_at = time.monotonic()
@@ -166,7 +166,7 @@ class TaskEndpoint:
             )
         return Asked(scope, arrived, headers, images, options, form)
 
-    async def _answer(self, asked: Asked) -> Response:
+    async def _answer(self, asked: Asked) -> ASGIApp:
         task = self._task
         model = self._serving.registry.find(task.name, asked.options.model)
         terms = self._serving.terms(model, asked.arrived, asked.headers)
@@ -182,7 +182,7 @@ class TaskEndpoint:
         terms: Terms,
         *,
         admitted: bool = False,
-    ) -> Response:
+    ) -> ASGIApp:
         """The images through a graph of the model, which is held meanwhile."""
         jobs = []
         for image in asked.images:
@@ -210,16 +210,13 @@ class TaskEndpoint:
         else:
             parts = [job.outcome() for job in jobs]
             content, more = task.join(asked.form, parts), task.headers(asked.form, parts)
-        return Response(
+        return Answer(
+            model,
             content,
-            headers={
-                "server-timing": server_timing(asked.before, timings),
-                "x-model": model.ref,
-                "x-model-digest": model.bundle.digest,
-                **more,
-                **asked.more,
-            },
-            media_type=asked.form.media_type,
+            asked.form.media_type,
+            asked.before,
+            timings,
+            more={**more, **asked.more},
         )
 
     def _options(self, query: bytes, in_body: dict[str, Any]) -> Any:
@@ -241,40 +238,6 @@ def _each_or_raise(jobs: Sequence[Job], request_id: str) -> list[Any]:
         {"error": problem_of(job.error, request_id).model_dump()} if job.error else job.result
         for job in jobs
     ]
-
-
-def server_timing(*stages: Sequence[Timing]) -> str:
-    """Of several samples the slowest of each phase, since they ran side by side; one stage after
-    the other adds up."""
-    worst = [_worst(timings) for timings in stages if timings] or [Timing()]
-    total = (
-        worst[0]
-        if len(worst) == 1
-        else Timing(
-            queue_s=sum(t.queue_s for t in worst),
-            prepare_s=sum(t.prepare_s for t in worst),
-            run_s=sum(t.run_s for t in worst),
-            finish_s=sum(t.finish_s for t in worst),
-            largest_batch=max(t.largest_batch for t in worst),
-        )
-    )
-    return (
-        f"queue;dur={total.queue_s * 1e3:.3f}, decode;dur={total.prepare_s * 1e3:.3f}, "
-        f"run;dur={total.run_s * 1e3:.3f}, render;dur={total.finish_s * 1e3:.3f}, "
-        f'batch;desc="{total.largest_batch}"'
-    )
-
-
-def _worst(timings: Sequence[Timing]) -> Timing:
-    if len(timings) == 1:
-        return timings[0]
-    return Timing(
-        queue_s=max(t.queue_s for t in timings),
-        prepare_s=max(t.prepare_s for t in timings),
-        run_s=max(t.run_s for t in timings),
-        finish_s=max(t.finish_s for t in timings),
-        largest_batch=max(t.largest_batch for t in timings),
-    )
 
 
 def _options_type(task: ImageTask[Any, Any]) -> type[ImageOptions]:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from starlette.responses import Response
+from starlette.types import ASGIApp
 
 from service.engine.forecast import Stage
 from service.engine.lane import Lane
@@ -22,7 +22,7 @@ class ClassifyEndpoint(TaskEndpoint):
     def _lane(self, options: Any) -> tuple[Model, Lane] | None:
         return super()._lane(options) if options.labels is None else None
 
-    async def _answer(self, asked: Asked) -> Response:
+    async def _answer(self, asked: Asked) -> ASGIApp:
         options, serving = asked.options, self._serving
         check_words(options)
         if options.labels is None:

@@ -15,11 +15,11 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope
 
 from service.engine.model import Model
 from service.imaging import encode_npy
+from service.protocols.answer import Answer
 from service.protocols.embedding.reading import (
     WordsEndpoint,
     documented_body,
@@ -27,7 +27,7 @@ from service.protocols.embedding.reading import (
 from service.protocols.embedding.towers import Embedded, Towers, Vectors
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import problem_of
-from service.protocols.rest import ONE_RED_PIXEL, FailedImage, server_timing
+from service.protocols.rest import ONE_RED_PIXEL, FailedImage
 from service.protocols.route import documented_answers, posts_to
 from service.protocols.serving import Serving
 from service.tasks.embed import BASE64, FORMS, TASK, Embedding, EmbedOptions, dimensions_of
@@ -71,7 +71,7 @@ def add_embed(router: APIRouter, serving: Serving) -> ASGIApp:
 
 
 class EmbedEndpoint(WordsEndpoint[EmbedOptions]):
-    async def answer(self, scope: Scope, receive: Receive) -> Response:
+    async def answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         asked = await self.read(scope, receive)
         form = choose_form(asked.headers.get(b"accept", b""), asked.options.format, FORMS)
         model = self.serving.registry.find(TASK, asked.options.model)
@@ -86,16 +86,7 @@ class EmbedEndpoint(WordsEndpoint[EmbedOptions]):
         else:
             content = await asyncio.to_thread(write, form, model, vectors, request_id)
         scope["state"]["timings"] = towers.timings
-        return Response(
-            content,
-            headers={
-                "server-timing": server_timing(towers.timings),
-                "x-model": model.ref,
-                "x-model-digest": model.bundle.digest,
-                **vectors.headers,
-            },
-            media_type=form.media_type,
-        )
+        return Answer(model, content, form.media_type, towers.timings, more=vectors.headers)
 
 
 def write(form: Form, model: Model, vectors: Vectors, request_id: str) -> bytes:

@@ -10,14 +10,14 @@ import numpy as np
 import orjson
 from fastapi import APIRouter, Query
 from pydantic import Field
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope
 
 from service.errors import InvalidOptionError
+from service.protocols.answer import Answer
 from service.protocols.embedding.reading import WordsEndpoint, documented_body
 from service.protocols.embedding.towers import Embedded, Towers
 from service.protocols.problems import Problem, problem_of
-from service.protocols.rest import ONE_RED_PIXEL, server_timing
+from service.protocols.rest import ONE_RED_PIXEL
 from service.protocols.route import PROBLEMS, documented_answers, posts_to
 from service.protocols.serving import Serving
 from service.tasks.embed import TASK, Kind, Ranked, RankOptions, logit_scale_of, softmax
@@ -64,7 +64,7 @@ def add_rank(router: APIRouter, serving: Serving) -> ASGIApp:
 
 
 class RankEndpoint(WordsEndpoint[RankOptions]):
-    async def answer(self, scope: Scope, receive: Receive) -> Response:
+    async def answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         asked = await self.read(scope, receive)
         query, others = split(asked.inputs)
         model = self.serving.registry.find(TASK, asked.options.model)
@@ -88,15 +88,8 @@ class RankEndpoint(WordsEndpoint[RankOptions]):
             ],
         }
         scope["state"]["timings"] = towers.timings
-        return Response(
-            orjson.dumps(answer),
-            headers={
-                "server-timing": server_timing(towers.timings),
-                "x-model": model.ref,
-                "x-model-digest": model.bundle.digest,
-                **vectors.headers,
-            },
-            media_type="application/json",
+        return Answer(
+            model, orjson.dumps(answer), "application/json", towers.timings, more=vectors.headers
         )
 
 

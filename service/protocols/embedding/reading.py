@@ -9,8 +9,7 @@ from dataclasses import dataclass
 from typing import Any, Generic, TypeVar
 
 from pydantic import ValidationError
-from starlette.responses import Response
-from starlette.types import Receive, Scope, Send
+from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import PanoptesError, RequestError
 from service.protocols.body import check_inputs, options_in_query, read_inputs
@@ -39,13 +38,13 @@ class WordsEndpoint(abc.ABC, Generic[O]):
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            response = await self.answer(scope, receive)
+            response: ASGIApp = await self.answer(scope, receive)
         except PanoptesError as error:
             response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
         await response(scope, receive, send)
 
     @abc.abstractmethod
-    async def answer(self, scope: Scope, receive: Receive) -> Response: ...
+    async def answer(self, scope: Scope, receive: Receive) -> ASGIApp: ...
 
     async def read(self, scope: Scope, receive: Receive) -> Asked[O]:
         arrived = time.monotonic()

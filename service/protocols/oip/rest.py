@@ -13,12 +13,12 @@ from fastapi import APIRouter, Request
 from starlette.responses import Response
 
 from service.errors import PanoptesError, UnavailableError
+from service.protocols.answer import server_timing
 from service.protocols.body import read_bytes
 from service.protocols.health import Readiness
 from service.protocols.oip.binary import HEADER_LENGTH, read_request, write_answer
 from service.protocols.oip.catalogue import find, index
 from service.protocols.oip.inference import deadline_after, infer
-from service.protocols.rest import server_timing
 from service.protocols.serving import Serving, Terms, deadline_of
 
 EXTENSIONS = ("binary_tensor_data", "model_configuration")

@@ -11,11 +11,11 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from fastapi import APIRouter, Body
 from pydantic import BaseModel, ConfigDict, Field, ValidationError
-from starlette.responses import Response
 from starlette.types import ASGIApp, Receive, Scope
 
 from service.engine.model import Model
 from service.errors import PanoptesError
+from service.protocols.answer import Answer
 from service.protocols.body import (
     INLINE_BYTES,
     check_inputs,
@@ -31,7 +31,7 @@ from service.protocols.openai.errors import (
     ParameterError,
     parameter_error,
 )
-from service.protocols.rest import ONE_RED_PIXEL, server_timing
+from service.protocols.rest import ONE_RED_PIXEL
 from service.protocols.route import posts_to
 from service.protocols.serving import Serving
 from service.tasks.embed import TASK, dimensions_of
@@ -113,7 +113,7 @@ class EmbeddingsEndpoint(OpenAiEndpoint):
     def __init__(self, serving: Serving) -> None:
         self._serving = serving
 
-    async def answer(self, scope: Scope, receive: Receive) -> Response:
+    async def answer(self, scope: Scope, receive: Receive) -> ASGIApp:
         arrived = time.monotonic()
         serving = self._serving
         headers: dict[bytes, bytes] = dict(scope["headers"])
@@ -140,16 +140,7 @@ class EmbeddingsEndpoint(OpenAiEndpoint):
         else:
             content = await asyncio.to_thread(_write, request, model, vectors)
         scope["state"]["timings"] = towers.timings
-        return Response(
-            content,
-            headers={
-                "server-timing": server_timing(towers.timings),
-                "x-model": model.ref,
-                "x-model-digest": model.bundle.digest,
-                **vectors.headers,
-            },
-            media_type="application/json",
-        )
+        return Answer(model, content, "application/json", towers.timings, more=vectors.headers)
 
 
 def _parse(data: bytes) -> tuple[EmbeddingsRequest, list[bytes | str]]:

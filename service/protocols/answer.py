@@ -1,0 +1,80 @@
+"""An answer as it leaves: with which model gave it, and where the time went."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from types import MappingProxyType
+
+from starlette.types import Receive, Scope, Send
+
+from service.engine.job import Timing
+from service.engine.model import Model
+
+_NOTHING: Mapping[str, str] = MappingProxyType({})
+
+
+class Answer:
+    """A whole answer, as an ASGI application. Starlette's costs a small model more, for what it
+    finds out of headers that are known here."""
+
+    __slots__ = ("_body", "_headers")
+
+    def __init__(
+        self,
+        model: Model,
+        content: bytes,
+        media_type: str,
+        *stages: Sequence[Timing],
+        more: Mapping[str, str] = _NOTHING,
+    ) -> None:
+        self._body = content
+        headers = {
+            "content-type": media_type,
+            "content-length": str(len(content)),
+            "server-timing": server_timing(*stages),
+            **model_headers(model),
+            **more,
+        }
+        self._headers = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
+        await send({"type": "http.response.body", "body": self._body})
+
+
+def model_headers(model: Model) -> dict[str, str]:
+    return {"x-model": model.ref, "x-model-digest": model.bundle.digest}
+
+
+def server_timing(*stages: Sequence[Timing]) -> str:
+    """Of several samples the slowest of each phase, since they ran side by side; one stage after
+    the other adds up."""
+    worst = [_worst(timings) for timings in stages if timings] or [Timing()]
+    total = (
+        worst[0]
+        if len(worst) == 1
+        else Timing(
+            queue_s=sum(t.queue_s for t in worst),
+            prepare_s=sum(t.prepare_s for t in worst),
+            run_s=sum(t.run_s for t in worst),
+            finish_s=sum(t.finish_s for t in worst),
+            largest_batch=max(t.largest_batch for t in worst),
+        )
+    )
+    return (
+        f"queue;dur={total.queue_s * 1e3:.3f}, decode;dur={total.prepare_s * 1e3:.3f}, "
+        f"run;dur={total.run_s * 1e3:.3f}, render;dur={total.finish_s * 1e3:.3f}, "
+        f'batch;desc="{total.largest_batch}"'
+    )
+
+
+def _worst(timings: Sequence[Timing]) -> Timing:
+    if len(timings) == 1:
+        return timings[0]
+    return Timing(
+        queue_s=max(t.queue_s for t in timings),
+        prepare_s=max(t.prepare_s for t in timings),
+        run_s=max(t.run_s for t in timings),
+        finish_s=max(t.finish_s for t in timings),
+        largest_batch=max(t.largest_batch for t in timings),
+    )
