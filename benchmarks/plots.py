@@ -116,7 +116,7 @@ def _latency(axes: Any, results: Results, model: str) -> None:
         axes.plot(shifted, p50, "o", color=colour)
         axes.plot(shifted, p99, "_", color=colour, markersize=10, markeredgewidth=2)
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    _by_decades(axes.yaxis)
     axes.set_title("latency: ● median, – 99th percentile")
     axes.set_xticks(at, [str(c) for c in loops])
     axes.set_xlabel("clients")
@@ -175,7 +175,7 @@ def _answers(axes: Any, sweep: Sweep) -> None:
         color=FAINT, fontsize=9,
     )  # fmt: skip
     axes.set_yscale("log")
-    axes.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    _by_decades(axes.yaxis)
     axes.set_title("latency from the due time: p50 to p99")
     axes.set_xlabel("offered load / capacity")
 
@@ -189,6 +189,13 @@ def _band(
     p50, p99 = ([latencies_ms[index][name] for index in known] for name in ("p50", "p99"))
     axes.fill_between(loads[known], p50, p99, color=colour, alpha=0.18, linewidth=0)
     axes.plot(loads[known], p50, "o-", color=colour, label=label)
+
+
+def _by_decades(axis: Any) -> None:
+    """1, 2, 5, 10, 20 …, written as people do."""
+    axis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    axis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def _save(figure: Figure, path: Path) -> Path:
