@@ -158,6 +158,8 @@ async def _lifespan(app: FastAPI) -> AsyncIterator[None]:
     loading = asyncio.create_task(serving.registry.rescan())
     try:
         async with renewing, _grpc(app), _resting(serving.device):
+            if serving.settings.share_port:
+                await loading  # who listens there is sent requests at once
             yield
     finally:
         loading.cancel()

@@ -22,8 +22,6 @@ from service.settings import Settings
 
 log = logging.getLogger(__name__)
 
-BACKLOG = 2048
-
 
 class DrainingServer(uvicorn.Server):
     """On SIGTERM: /readyz turns 503, service goes on for the notice, then what is left finishes.
@@ -49,20 +47,18 @@ class DrainingServer(uvicorn.Server):
             self._spawn(self._announce())
 
     def run(self, sockets: list[socket.socket] | None = None) -> None:
-        super().run(sockets or self._two_ports())
+        super().run(sockets or self._ports())
 
-    def _two_ports(self) -> list[socket.socket] | None:
-        """The port for everyone and the one for admin calls; None if one is enough."""
+    def _ports(self) -> list[socket.socket] | None:
+        """The port for everyone and the one for admin calls; None if uvicorn's own will do."""
         settings = self._serving.settings
-        if settings.admin_port is None:
+        if settings.admin_port is None and not settings.share_port:
             return None
-        host = settings.admin_host or settings.host
-        opened = [
-            socket.create_server(address, family=_family(address[0]), backlog=BACKLOG)
-            for address in ((settings.host, settings.port), (host, settings.admin_port))
-        ]
-        self._serving.admin_port = opened[1].getsockname()[1]
-        return opened
+        ports = [_port(settings.host, settings.port, shared=settings.share_port)]
+        if settings.admin_port is not None:
+            ports.append(_port(settings.admin_host or settings.host, settings.admin_port))
+            self._serving.admin_port = ports[1].getsockname()[1]
+        return ports
 
     def _look_again(self) -> None:
         """SIGHUP: for bundles that came or went, and for keys."""
@@ -105,8 +101,14 @@ class DrainingServer(uvicorn.Server):
         task.add_done_callback(self._tasks.discard)
 
 
-def _family(host: str) -> socket.AddressFamily:
-    return socket.AF_INET6 if ":" in host else socket.AF_INET
+def _port(host: str, port: int, *, shared: bool = False) -> socket.socket:
+    """Taken; nobody listens on it yet."""
+    opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    if shared:
+        opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)
+    opened.bind((host, port))
+    return opened
 
 
 def make_server(

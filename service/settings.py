@@ -30,6 +30,9 @@ class Settings(BaseSettings):
     # Where it listens
     host: str = "127.0.0.1"
     port: int = Field(default=8000, ge=0, le=65535)
+    share_port: bool = False
+    """Whether other servers may listen on the same port: the system spreads connections among them.
+    It is listened on once the models are loaded."""
     grpc_port: int | None = Field(default=None, ge=0, le=65535)
     """Where the Open Inference Protocol is spoken over gRPC too; nowhere without it."""
     admin_port: int | None = Field(default=None, ge=0, le=65535)

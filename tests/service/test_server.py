@@ -5,11 +5,13 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 import threading
 import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
@@ -27,9 +29,11 @@ START_S = 20.0
 
 
 @contextmanager
-def panoptes_serve(repository: Path, **environment: str) -> Iterator[tuple[subprocess.Popen, str]]:
+def panoptes_serve(
+    repository: Path, *, port: int = 0, **environment: str
+) -> Iterator[tuple[subprocess.Popen, str]]:
     """`panoptes serve` as a process of its own, once it says that it is ready."""
-    command = [Path(sys.executable).with_name("panoptes"), "serve", "--port", "0"]
+    command = [Path(sys.executable).with_name("panoptes"), "serve", "--port", str(port)]
     process = subprocess.Popen(
         [*command, "--repository", repository],
         env={**os.environ, **environment, "NO_COLOR": "1", "COLUMNS": "200"},
@@ -129,6 +133,52 @@ def test_stopped_before_it_is_ready_it_goes_quietly(
 
     assert not said
     assert not [record for record in caplog.records if record.levelname == "ERROR"]
+
+
+def test_servers_that_share_a_port_answer_in_turns_once_each_is_ready(tmp_path: Path) -> None:
+    repositories = [tmp_path / name for name in "ab"]
+    for repository in repositories:
+        write_tiny_classifier(repository, name=repository.name, matmuls=4)
+    with socket.create_server(("127.0.0.1", 0)) as chosen:
+        port = chosen.getsockname()[1]
+
+    def answers(count: int) -> set[str]:
+        """Whose, each over a connection of its own."""
+        return {
+            httpx.post(f"http://127.0.0.1:{port}/classify", content=picture()).headers["x-model"]
+            for _ in range(count)
+        }
+
+    shared = {"PANOPTES_SHARE_PORT": "true", "PANOPTES_WORKERS": "1"}
+    with panoptes_serve(repositories[0], port=port, **shared) as (first, _):
+        assert answers(8) == {"a:1"}
+        said: set[str] = set()
+        joined = threading.Event()
+
+        def ask_meanwhile() -> None:
+            while not joined.is_set():
+                said.update(answers(1))  # KeyError, were one to listen before it can answer
+
+        asking = ThreadPoolExecutor(1).submit(ask_meanwhile)
+        with panoptes_serve(repositories[1], port=port, **shared):
+            joined.set()
+            asking.result(START_S)
+            assert said | answers(64) == {"a:1", "b:1"}
+            first.send_signal(signal.SIGTERM)
+            assert first.wait(START_S) == 0
+            assert answers(8) == {"b:1"}
+
+
+def test_a_port_is_not_shared_unasked(tmp_path: Path) -> None:
+    write_tiny_classifier(tmp_path)
+    command = [Path(sys.executable).with_name("panoptes"), "serve", "--repository", tmp_path]
+    with panoptes_serve(tmp_path) as (_, url):
+        environment = {**os.environ, "PANOPTES_PORT": url.rpartition(":")[2]}
+        second = subprocess.run(
+            command, env=environment, capture_output=True, text=True, timeout=START_S
+        )
+    assert second.returncode != 0
+    assert "address already in use" in second.stderr
 
 
 def test_sighup_finds_new_versions(tmp_path: Path) -> None:
