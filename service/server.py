@@ -104,6 +104,8 @@ class DrainingServer(uvicorn.Server):
 def _port(host: str, port: int, *, shared: bool = False) -> socket.socket:
     """Taken; nobody listens on it yet."""
     opened = socket.socket(socket.AF_INET6 if ":" in host else socket.AF_INET)
+    if opened.family == socket.AF_INET6:
+        opened.setsockopt(socket.IPPROTO_IPV6, socket.IPV6_V6ONLY, 1)
     opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     if shared:
         opened.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEPORT, 1)

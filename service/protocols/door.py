@@ -30,6 +30,8 @@ Headers = Sequence[tuple[bytes, bytes]]
 _TELL: Final = "tell_arrival"
 _GONE: Final = "gone"
 _LEFT: Final = "left"
+LAST_CALL_S: Final = 0.1
+"""From the end of the service to that of connections on which nobody is waiting."""
 _UNREAD_MAX: Final = 1 << 20
 """Bytes of a body, which few photos exceed."""
 _JOINED_MAX: Final = 1 << 18
@@ -93,6 +95,8 @@ class DoorProtocol(HttpToolsProtocol):
         if not idle or (answer := self._refusal()) is None:
             super().on_headers_complete()
             self.cycle.send = OneWrite(self.cycle)  # type: ignore[method-assign]
+            if self._closing:
+                self.cycle.keep_alive = False
             return
         self._answer = answer
         self.cycle = _ANSWERED
@@ -123,8 +127,16 @@ class DoorProtocol(HttpToolsProtocol):
             left(scope)
 
     def shutdown(self) -> None:
+        """Who is idle here may have asked already: what nobody has read yet would be lost with the
+        connection, so that there is a moment in which it is."""
         self._closing = True
-        if self._answer is None:
+        if self.cycle is None or self.cycle.response_complete:
+            self.loop.call_later(LAST_CALL_S, self._close)
+        else:
+            super().shutdown()
+
+    def _close(self) -> None:
+        if self._answer is None and not self.transport.is_closing():
             super().shutdown()
 
     def _refusal(self) -> bytes | None:

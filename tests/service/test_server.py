@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import http.client
 import os
 import re
 import signal
@@ -14,7 +15,9 @@ from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from pathlib import Path
+from queue import Queue
 from typing import Any
+from urllib.parse import urlsplit
 
 import httpx
 import pytest
@@ -179,6 +182,39 @@ def test_a_port_is_not_shared_unasked(tmp_path: Path) -> None:
         )
     assert second.returncode != 0
     assert "address already in use" in second.stderr
+
+
+def test_who_has_asked_when_it_ends_is_answered_though_nobody_had_listened_yet(
+    tmp_path: Path,
+) -> None:
+    write_tiny_classifier(tmp_path)
+    settings = Settings(port=0, repositories=(str(tmp_path),))
+    started: Queue[str] = Queue()
+    server = make_server(create_app(settings), settings, on_ready=started.put)
+    thread = threading.Thread(target=server.run)
+    thread.start()
+    client = http.client.HTTPConnection(urlsplit(started.get(timeout=START_S)).netloc)
+    client.request("POST", "/classify", picture())
+    assert client.getresponse().read()  # the connection is idle now, and stays
+    busy, asked = threading.Event(), threading.Event()
+
+    def end_after_the_question() -> None:
+        busy.set()
+        assert asked.wait(START_S)
+        for connection in list(server.server_state.connections):
+            connection.shutdown()
+        server.should_exit = True
+
+    assert server._loop is not None
+    server._loop.call_soon_threadsafe(end_after_the_question)
+    assert busy.wait(START_S)
+    client.request("POST", "/classify", picture())
+    asked.set()
+    answer = client.getresponse()
+    assert answer.status == 200
+    assert answer.headers["connection"] == "close"
+    thread.join(START_S)
+    assert not thread.is_alive()
 
 
 def test_sighup_finds_new_versions(tmp_path: Path) -> None:
