@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 
 from starlette.types import Receive, Scope, Send
@@ -49,18 +49,7 @@ def model_headers(model: Model) -> dict[str, str]:
 def server_timing(*stages: Sequence[Timing]) -> str:
     """Of several samples the slowest of each phase, since they ran side by side; one stage after
     the other adds up."""
-    worst = [_worst(timings) for timings in stages if timings] or [Timing()]
-    total = (
-        worst[0]
-        if len(worst) == 1
-        else Timing(
-            queue_s=sum(t.queue_s for t in worst),
-            prepare_s=sum(t.prepare_s for t in worst),
-            run_s=sum(t.run_s for t in worst),
-            finish_s=sum(t.finish_s for t in worst),
-            largest_batch=max(t.largest_batch for t in worst),
-        )
-    )
+    total = _merged([_merged(timings, max) for timings in stages if timings] or [Timing()], sum)
     return (
         f"queue;dur={total.queue_s * 1e3:.3f}, decode;dur={total.prepare_s * 1e3:.3f}, "
         f"run;dur={total.run_s * 1e3:.3f}, render;dur={total.finish_s * 1e3:.3f}, "
@@ -68,13 +57,13 @@ def server_timing(*stages: Sequence[Timing]) -> str:
     )
 
 
-def _worst(timings: Sequence[Timing]) -> Timing:
+def _merged(timings: Sequence[Timing], how: Callable[[Iterable[float]], float]) -> Timing:
     if len(timings) == 1:
         return timings[0]
     return Timing(
-        queue_s=max(t.queue_s for t in timings),
-        prepare_s=max(t.prepare_s for t in timings),
-        run_s=max(t.run_s for t in timings),
-        finish_s=max(t.finish_s for t in timings),
+        queue_s=how(t.queue_s for t in timings),
+        prepare_s=how(t.prepare_s for t in timings),
+        run_s=how(t.run_s for t in timings),
+        finish_s=how(t.finish_s for t in timings),
         largest_batch=max(t.largest_batch for t in timings),
     )
