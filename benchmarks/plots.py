@@ -115,8 +115,7 @@ def _latency(axes: Any, results: Results, model: str) -> None:
         axes.vlines(shifted, p50, p99, color=colour, linewidth=4, alpha=0.35)
         axes.plot(shifted, p50, "o", color=colour)
         axes.plot(shifted, p99, "_", color=colour, markersize=10, markeredgewidth=2)
-    axes.set_yscale("log")
-    _by_decades(axes.yaxis)
+    _by_decades(axes)
     axes.set_title("latency: ● median, – 99th percentile")
     axes.set_xticks(at, [str(c) for c in loops])
     axes.set_xlabel("clients")
@@ -174,8 +173,7 @@ def _answers(axes: Any, sweep: Sweep) -> None:
         0.02, sweep.deadline_ms, "deadline", transform=axes.get_yaxis_transform(), va="bottom",
         color=FAINT, fontsize=9,
     )  # fmt: skip
-    axes.set_yscale("log")
-    _by_decades(axes.yaxis)
+    _by_decades(axes)
     axes.set_title("latency from the due time: p50 to p99")
     axes.set_xlabel("offered load / capacity")
 
@@ -191,11 +189,12 @@ def _band(
     axes.plot(loads[known], p50, "o-", color=colour, label=label)
 
 
-def _by_decades(axis: Any) -> None:
-    """1, 2, 5, 10, 20 …, written as people do."""
-    axis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
-    axis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
-    axis.set_minor_formatter(mpl.ticker.NullFormatter())
+def _by_decades(axes: Any) -> None:
+    """Upwards 1, 2, 5, 10, 20 …, written as people do."""
+    axes.set_yscale("log")
+    axes.yaxis.set_major_locator(mpl.ticker.LogLocator(subs=(1, 2, 5)))
+    axes.yaxis.set_major_formatter(mpl.ticker.StrMethodFormatter("{x:g}"))
+    axes.yaxis.set_minor_formatter(mpl.ticker.NullFormatter())
 
 
 def _save(figure: Figure, path: Path) -> Path:
