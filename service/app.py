@@ -24,6 +24,7 @@ from service.engine.device import Device, device_of
 from service.engine.rest import resting
 from service.errors import PanoptesError
 from service.generation import TASK as GENERATE
+from service.protocols.door import Reply, Visit
 from service.protocols.embedding import ClassifyEndpoint, add_embed, add_rank
 from service.protocols.envelope import Envelope
 from service.protocols.generate import add_generate
@@ -108,15 +109,17 @@ class Application(Envelope):
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await self._outermost(scope, receive, send)
 
-    def turn_away(self, scope: Scope) -> Response | None:
-        """The answer to a request for which there is no time, if its headers tell so."""
+    def meet(self, scope: Scope, reply: Reply) -> Visit | Response | None:
+        """Who serves a request at the door, or the answer where there is no time for it, if its
+        headers tell so."""
         if self.serving.settings.cors_origins:
             return None  # Its answer would need more headers.
         endpoint = self._direct.get(scope["path"])
-        if not isinstance(endpoint, TaskEndpoint):
+        if not isinstance(endpoint, TaskEndpoint) or (errand := endpoint.errand(scope)) is None:
             return None
-        busy = endpoint.busy(scope)
-        return None if busy is None else self.refuse(scope, busy)
+        if (busy := errand.no_time()) is not None:
+            return self.refuse(scope, busy)
+        return self.visit(scope, errand, reply)
 
     def _allowing(self, origins: Sequence[str]) -> ASGIApp:
         """Around everything, errors too, what lets pages of other servers read the answers."""

@@ -119,7 +119,7 @@ def make_server(
     """`on_ready` hears the server's URL once it listens and its models are loaded."""
     config = uvicorn.Config(
         app,
-        http=functools.partial(DoorProtocol, refuse=app.turn_away),  # type: ignore[arg-type]
+        http=functools.partial(DoorProtocol, meet=app.meet),  # type: ignore[arg-type]
         host=settings.host,
         port=settings.port,
         log_config=None,

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import math
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -57,10 +56,9 @@ class Device:
         self._threads: list[threading.Thread] = []
 
     def start(self) -> None:
-        for index, worker in enumerate(self._workers):
-            thread = threading.Thread(
-                target=worker.loop, name=f"{self.name}-worker-{index}", daemon=True
-            )
+        works = {f"worker-{index}": worker.loop for index, worker in enumerate(self._workers)}
+        for name, work in {**works, "deadlines": self._watch}.items():
+            thread = threading.Thread(target=work, name=f"{self.name}-{name}", daemon=True)
             self._threads.append(thread)
             thread.start()
 
@@ -92,8 +90,7 @@ class Device:
     ) -> Sequence[Job]:
         """Submit jobs together and wait until each is settled; look at `job.outcome()` then.
 
-        Being cancelled cancels the jobs. At its deadline a job that still waits is given up.
-        `then` and `admitted` are the scheduler's.
+        Being cancelled cancels the jobs. `then` and `admitted` are the scheduler's.
         """
         if not jobs:
             return jobs
@@ -114,27 +111,18 @@ class Device:
             job.on_done = on_done
         self.scheduler.submit(lane, jobs, then=then, admitted=admitted)
         on_admitted()
-        timers = self._deadline_timers(loop, lane, jobs)
         try:
             await everyone
         except asyncio.CancelledError:
             for job in jobs:
                 self.scheduler.cancel(lane, job)
             raise
-        finally:
-            for timer in timers:
-                timer.cancel()
         return jobs
 
-    def _deadline_timers(
-        self, loop: asyncio.AbstractEventLoop, lane: Lane, jobs: Sequence[Job]
-    ) -> list[asyncio.TimerHandle]:
-        now = self._clock()
-        return [
-            loop.call_later(max(job.deadline - now, 0.0), self.scheduler.expire, lane, job)
-            for job in jobs
-            if math.isfinite(job.deadline)
-        ]
+    def _watch(self) -> None:
+        """Whoever waits hears at the deadline that it has come, not when it would be picked."""
+        while self.scheduler.await_deadline():
+            self.scheduler.expire()
 
 
 def device_of(compute: Compute, *, cores: int, observer: Observer | None = None) -> Device:

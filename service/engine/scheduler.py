@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import logging
+import math
 import threading
 from collections.abc import Callable, Iterator, Sequence
 from operator import attrgetter
@@ -52,6 +53,9 @@ class Scheduler:
         self._lock = threading.Lock()
         self._work = threading.Condition(self._lock)
         self._quiet = threading.Condition(self._lock)
+        self._alarm = threading.Condition(self._lock)
+        self._due = math.inf
+        """No job that waits has an earlier deadline."""
         self._lanes: list[Lane] = []
         self._under_way = UnderWay(workers)
         self._standing = Standing()
@@ -145,7 +149,7 @@ class Scheduler:
             for job in jobs:
                 job.then_s = then_s
                 lane.admit(job, now)
-                lane.push(job, now)
+                self._push(lane, job, now)
             if len(jobs) == 1 and not then:
                 lane.expect(jobs[0], predicted_s)
             self._observer.admitted(lane.name, len(jobs))
@@ -174,13 +178,26 @@ class Scheduler:
             self._settle(lane, job, error or ClientGoneError("the client went away"))
         _tell([job])
 
-    def expire(self, lane: Lane, job: Job) -> None:
-        """The deadline has come. A job in its last step is let finish: the work is done."""
+    def expire(self) -> None:
+        """Give up those who wait beyond their deadline. Who runs is let finish its step."""
+        late = []
         with self._lock:
-            if job.state is not State.QUEUED:
-                return
-            self._settle(lane, job, too_late(job))
-        _tell([job])
+            now, self._due = self._clock(), math.inf
+            for lane in self._lanes:
+                for job in lane.waiting():
+                    if job.deadline <= now:
+                        self._settle(lane, job, too_late(job))
+                        late.append(job)
+                    elif job.deadline < self._due:
+                        self._due = job.deadline
+        _tell(late)
+
+    def await_deadline(self) -> bool:
+        """Wait until someone may have come to the deadline. False when the device stops."""
+        with self._lock:
+            while not self._standing.stopped and (left_s := self._due - self._clock()) > 0:
+                self._alarm.wait(left_s if left_s < threading.TIMEOUT_MAX else None)
+            return not self._standing.stopped
 
     # -- jobs going out, to a worker
 
@@ -246,7 +263,7 @@ class Scheduler:
                     dropped.append(job)
                 else:
                     lane.running -= 1
-                    lane.push(job, now)
+                    self._push(lane, job, now)
             self._work.notify(len(jobs) - len(dropped))
         _tell(dropped)
 
@@ -297,7 +314,7 @@ class Scheduler:
                     failed.append(job)
                 else:
                     lane.running -= 1
-                    lane.push(job, self._clock())
+                    self._push(lane, job, self._clock())
             first = self._standing.lost is None
             self._standing.lost = what
         _tell(failed)
@@ -333,6 +350,7 @@ class Scheduler:
                     self._settle(lane, job, UnavailableError("the server is stopping"))
                     left.append(job)
             self._work.notify_all()
+            self._alarm.notify_all()
         _tell(left)
 
     def wait_s(
@@ -350,6 +368,12 @@ class Scheduler:
             return self._admission.wait_s((Stage(lane, jobs, steps), *then), priority)
 
     # -- under the lock
+
+    def _push(self, lane: Lane, job: Job, now: float) -> None:
+        lane.push(job, now)
+        if job.deadline < self._due:
+            self._due = job.deadline
+            self._alarm.notify()
 
     def _place_is_free(self) -> None:
         """For a worker that found only jobs whose turn had not come."""

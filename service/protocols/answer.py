@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
+from typing import Protocol
 
 from starlette.types import Receive, Scope, Send
 
@@ -13,11 +14,23 @@ from service.engine.model import Model
 _NOTHING: Mapping[str, str] = MappingProxyType({})
 
 
+class Whole(Protocol):
+    """An answer that is not sent in parts: one of these, or Starlette's."""
+
+    @property
+    def status_code(self) -> int: ...
+    @property
+    def raw_headers(self) -> list[tuple[bytes, bytes]]: ...
+    @property
+    def body(self) -> bytes | memoryview: ...
+
+
 class Answer:
     """A whole answer, as an ASGI application. Starlette's costs a small model more, for what it
     finds out of headers that are known here."""
 
-    __slots__ = ("_body", "_headers")
+    __slots__ = ("body", "raw_headers")
+    status_code = 200
 
     def __init__(
         self,
@@ -27,7 +40,7 @@ class Answer:
         *stages: Sequence[Timing],
         more: Mapping[str, str] = _NOTHING,
     ) -> None:
-        self._body = content
+        self.body = content
         headers = {
             "content-type": media_type,
             "content-length": str(len(content)),
@@ -35,11 +48,13 @@ class Answer:
             **model_headers(model),
             **more,
         }
-        self._headers = [(name.encode(), text.encode("latin-1")) for name, text in headers.items()]
+        self.raw_headers = [
+            (name.encode(), text.encode("latin-1")) for name, text in headers.items()
+        ]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        await send({"type": "http.response.start", "status": 200, "headers": self._headers})
-        await send({"type": "http.response.body", "body": self._body})
+        await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
+        await send({"type": "http.response.body", "body": self.body})
 
 
 def model_headers(model: Model) -> dict[str, str]:

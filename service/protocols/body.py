@@ -119,8 +119,7 @@ def too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
 
 def is_lone_image(headers: Mapping[bytes, bytes], *, max_bytes: int) -> bool:
     """Whether the body is one image, of a known size that is read."""
-    known = b"content-length" in headers and _declared_bytes(headers) <= max_bytes
-    return known and _kind_of(headers)[1].startswith(_RAW)
+    return 0 < _declared_bytes(headers) <= max_bytes and _kind_of(headers)[1].startswith(_RAW)
 
 
 def _kind_of(headers: Mapping[bytes, bytes]) -> tuple[str, str]:

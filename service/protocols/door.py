@@ -3,14 +3,23 @@
 Under overload most requests are refused, and what a refusal costs is taken from the others. Here
 one costs half of what it costs behind the door: no body is kept, no task is made.
 
-Who is let in leaves through it as well: with a whole answer in one write, or without one, which
-those who work for him hear.
+Who wants so little that nobody need wait for it is served at the door too: a visit. Its body is
+handed over when it is whole, and its answer leaves by the hand of the thread that made it: the
+event loop reads, and nothing else.
+
+Whoever goes inside leaves through the door as well: with a whole answer in one write, or without
+one, which those who work for him hear.
 """
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
+import os
+import threading
+import time
 from collections.abc import Callable, Sequence
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from starlette.responses import Response
 from starlette.types import Message, Scope
@@ -22,12 +31,27 @@ from uvicorn.protocols.http.httptools_impl import (
 
 from service.errors import ClientGoneError
 
-Refuse = Callable[[Any], Response | None]
-"""From an ASGI scope to the answer to those who need not be let in."""
-
 Headers = Sequence[tuple[bytes, bytes]]
 
-_TELL: Final = "tell_arrival"
+Reply = Callable[[int, Headers, bytes], None]
+"""Answers a visit, once and from any thread: status, headers, body."""
+
+
+class Visit(Protocol):
+    """A request that is served at the door. Called on the event loop, once by each of these at
+    the most."""
+
+    def came(self, body: bytes) -> None:
+        """All of it."""
+
+    def gone(self) -> None:
+        """The client went away unanswered."""
+
+
+Meet = Callable[[Any, Reply], Visit | Response | None]
+"""From an ASGI scope, whose body is still to come, to who serves it at the door, or to the answer
+for those who need not be let in; None is for who must go inside."""
+
 _GONE: Final = "gone"
 _LEFT: Final = "left"
 LAST_CALL_S: Final = 0.1
@@ -36,16 +60,7 @@ _UNREAD_MAX: Final = 1 << 20
 """Bytes of a body, which few photos exceed."""
 _JOINED_MAX: Final = 1 << 18
 """Bytes of an answer: to copy more costs as much as a second write."""
-
-
-def on_arrival(scope: Scope, tell: Callable[[], None]) -> None:
-    """Have it told, once, that whom the door let in asks for a place now, or gave up before."""
-    scope.setdefault("state", {})[_TELL] = tell
-
-
-def arrived(scope: Scope) -> None:
-    if (tell := scope["state"].pop(_TELL, None)) is not None:
-        tell()
+_CLOSE: Final = (b"connection", b"close")
 
 
 class IfGone:
@@ -77,33 +92,45 @@ def left(scope: Scope) -> None:
 
 
 class DoorProtocol(HttpToolsProtocol):
-    """uvicorn's protocol, which asks at the end of a request's headers whether to let it in.
+    """uvicorn's protocol, which asks at the end of a request's headers who will serve it.
 
     Who is turned away hears so when all of the body has come, and none of it was kept: many
     clients do not listen while they send. Only plain requests are asked for; what else there is
     goes the usual way.
     """
 
-    def __init__(self, *args: Any, refuse: Refuse, **more: Any) -> None:
+    cycle: Any
+    """uvicorn's own, or what stands in its place here."""
+
+    def __init__(self, *args: Any, meet: Meet, **more: Any) -> None:
         super().__init__(*args, **more)
-        self._refuse = refuse
+        self._meet = meet
+        self._seat: _Seat | None = None
+        """Of the latest visit."""
+        self._wire: _Wire | None = None
+        self._patience: asyncio.TimerHandle | None = None
         self._answer: bytes | None = None
-        self._closing = False
+        self.closing = False
+        """After the next answer, if there is to be one."""
 
     def on_headers_complete(self) -> None:
         idle = self.cycle is None or self.cycle.response_complete
-        if not idle or (answer := self._refusal()) is None:
-            super().on_headers_complete()
-            self.cycle.send = OneWrite(self.cycle)  # type: ignore[method-assign]
-            if self._closing:
-                self.cycle.keep_alive = False
+        if idle and self._is_plain() and self._is_served_here():
             return
-        self._answer = answer
-        self.cycle = _ANSWERED
+        ahead = self.cycle
+        super().on_headers_complete()
+        self.cycle.send = OneWrite(self.cycle)
+        if self.closing:
+            self.cycle.keep_alive = False
+        if isinstance(ahead, _Seat) and ahead.response_complete:
+            self._go_on()  # it has left just now
 
     def on_body(self, body: bytes) -> None:
         """uvicorn's own stops reading and starts again for what is longer than 64 KiB."""
         cycle = self.cycle
+        if isinstance(cycle, _Seat):
+            cycle.pieces.append(body)
+            return
         if cycle is None or cycle.response_complete or len(cycle.body) + len(body) > _UNREAD_MAX:
             super().on_body(body)
             return
@@ -111,52 +138,213 @@ class DoorProtocol(HttpToolsProtocol):
         cycle.message_event.set()
 
     def on_message_complete(self) -> None:
-        if self._answer is None:
+        if isinstance(self.cycle, _Seat):
+            self.cycle.serve(self._way_out())
+        elif self._answer is not None:
+            self.transport.write(self._answer)
+            self._answer = None
+            if self.closing:
+                self.transport.close()
+            self.on_response_complete()
+        else:
             super().on_message_complete()
-            return
-        self.transport.write(self._answer)
-        self._answer = None
-        if self._closing:
-            self.transport.close()
-        self.on_response_complete()
 
     def connection_lost(self, exc: Exception | None) -> None:
         scope: Any = self.scope
         super().connection_lost(exc)
-        if self.cycle is not None and self.cycle.disconnected:
+        if self._wire is not None:
+            self._wire.close()
+        if self._patience is not None:
+            self._patience.cancel()
+        if self._seat is not None:
+            self._seat.leave()
+        if self.cycle is not None and self.cycle is not self._seat and self.cycle.disconnected:
             left(scope)
 
     def shutdown(self) -> None:
         """Who is idle here may have asked already: what nobody has read yet would be lost with the
         connection, so that there is a moment in which it is."""
-        self._closing = True
+        self.closing = True
         if self.cycle is None or self.cycle.response_complete:
-            self.loop.call_later(LAST_CALL_S, self._close)
+            self._close_soon()
         else:
             super().shutdown()
+
+    def served(self, rest: bytes, *, last: bool) -> None:
+        """A visit was answered, but for this rest; on the event loop."""
+        if self.transport.is_closing():
+            return
+        self.transport.write(rest)
+        if last:
+            self.transport.close()
+        elif self.closing:
+            self._close_soon()
+        self._go_on()
+
+    def _go_on(self) -> None:
+        """With the request that came while a visit was served, if there is one."""
+        if self.pipeline and not self.transport.is_closing():
+            self.on_response_complete()
+
+    def _close_soon(self) -> None:
+        self.loop.call_later(LAST_CALL_S, self._close)
 
     def _close(self) -> None:
         if self._answer is None and not self.transport.is_closing():
             super().shutdown()
 
-    def _refusal(self) -> bytes | None:
+    def _is_plain(self) -> bool:
         parser = self.parser
-        plain = (
+        return (
             parser.get_method() == b"POST"
             and parser.get_http_version() == "1.1"
             and parser.should_keep_alive()
+            and not parser.should_upgrade()
             and not self.expect_100_continue
             and not self.root_path
         )
-        if not plain:
-            return None
+
+    def _is_served_here(self) -> bool:
         path, _, query = self.url.partition(b"?")
         scope: Any = self.scope
         scope.update(method="POST", path=path.decode("latin-1"), query_string=query)
-        response = self._refuse(scope)
-        if response is None:
+        seat = _Seat(self, scope)
+        met = self._meet(scope, seat.reply)
+        if isinstance(met, Response):
+            self._answer = _as_bytes(met.status_code, met.raw_headers, bytes(met.body))
+            self.cycle = _ANSWERED
+        elif met is not None:
+            seat.visit = met
+            self.cycle = self._seat = seat
+            if self._patience is None:
+                self._lose_patience_in(self.timeout_keep_alive)
+        return met is not None
+
+    def _way_out(self) -> _Wire | None:
+        """For threads; None while the event loop has still to write."""
+        if self.transport.get_write_buffer_size():
             return None
-        return _as_bytes(response.status_code, response.raw_headers, bytes(response.body))
+        if self._wire is None:
+            with contextlib.suppress(OSError):  # so many files may be open, and no more
+                self._wire = _Wire(self.transport.get_extra_info("socket").fileno())
+        return self._wire
+
+    def _lose_patience_in(self, seconds: float) -> None:
+        self._patience = self.loop.call_later(seconds, self._lose_patience)
+
+    def _lose_patience(self) -> None:
+        """Close a connection that was idle for long. One timer for all of its visits, while
+        uvicorn sets one after each answer."""
+        self._patience = None
+        seat = self._seat
+        if seat is None or self.cycle is not seat:
+            return  # the last request went the usual way, and so do its timers
+        waits = not seat.response_complete or self.scope is not seat.scope
+        left_s = float(self.timeout_keep_alive)
+        if not waits:
+            left_s -= time.monotonic() - seat.answered_at
+        if left_s > 0:
+            self._lose_patience_in(left_s)
+        else:
+            self.timeout_keep_alive_handler()
+
+
+class _Seat:
+    """In the place of a cycle: a visitor's."""
+
+    __slots__ = (
+        *("_protocol", "_wire", "answered_at", "disconnected", "keep_alive", "pieces"),
+        *("response_complete", "scope", "visit"),
+    )
+
+    def __init__(self, protocol: DoorProtocol, scope: Scope) -> None:
+        self._protocol = protocol
+        self._wire: _Wire | None = None
+        self.visit: Visit = _NOBODY
+        self.scope = scope
+        self.pieces: list[bytes] = []
+        """Of the body."""
+        self.answered_at = 0.0
+        self.response_complete = self.disconnected = False
+        self.keep_alive = True
+
+    @property
+    def message_event(self) -> _Seat:
+        return self
+
+    def set(self) -> None:
+        """Nobody waits for the rest of the message."""
+
+    def serve(self, wire: _Wire | None) -> None:
+        """All has come."""
+        self._wire = wire
+        body, self.pieces = b"".join(self.pieces), []
+        self.visit.came(body)
+
+    def leave(self) -> None:
+        """The client went away."""
+        self.visit.gone()
+
+    def reply(self, status: int, headers: Headers, body: bytes) -> None:
+        """The order of the last lines matters: what the event loop does at this moment, it does in
+        the opposite one. So none of both misses what the other did."""
+        self.visit = _NOBODY
+        protocol = self._protocol
+        last = protocol.closing
+        data = _as_bytes(status, [*headers, _CLOSE] if last else headers, body)
+        sent = 0 if self._wire is None else self._wire.write(data)
+        self.answered_at = time.monotonic()
+        if sent == len(data):
+            self.response_complete = True
+            if not (protocol.pipeline or protocol.closing):
+                return
+        with contextlib.suppress(RuntimeError):  # the loop is closed, and its connections are
+            protocol.loop.call_soon_threadsafe(self._replied, data[sent:], last)
+
+    def _replied(self, rest: bytes, last: bool) -> None:
+        self.response_complete = True
+        self._protocol.served(rest, last=last)
+
+
+class _Nobody:
+    """The null visit."""
+
+    def came(self, body: bytes) -> None: ...
+
+    def gone(self) -> None: ...
+
+
+_NOBODY: Final = _Nobody()
+
+
+class _Wire:
+    """The way out of a connection for any thread.
+
+    By a descriptor of its own: the loop's may be closed at any moment, and its number be another
+    connection's at the next.
+    """
+
+    def __init__(self, descriptor: int) -> None:
+        self._descriptor: int | None = os.dup(descriptor)
+        self._lock = threading.Lock()
+
+    def write(self, data: bytes) -> int:
+        """How much of it went: as much as there is room for now. All, where nobody reads it."""
+        with self._lock:
+            if self._descriptor is None:
+                return len(data)
+            try:
+                return os.write(self._descriptor, data)
+            except BlockingIOError:
+                return 0
+            except OSError:  # of which the loop hears as well
+                return len(data)
+
+    def close(self) -> None:
+        with self._lock:
+            if self._descriptor is not None:
+                os.close(self._descriptor)
+                self._descriptor = None
 
 
 class OneWrite:
@@ -227,7 +415,7 @@ class _Answered:
         """Nobody waits for the rest of the message."""
 
 
-_ANSWERED: Final[RequestResponseCycle] = _Answered()  # type: ignore[assignment]
+_ANSWERED: Final = _Answered()
 
 
 def _as_bytes(status: int, headers: Headers, body: bytes) -> bytes:

@@ -14,8 +14,10 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.access import Open, Pass
 from service.access.guard import is_admin, scope_of
-from service.errors import NotFoundError, PanoptesError
-from service.protocols.door import arrived
+from service.errors import ClientGoneError, NotFoundError, PanoptesError
+from service.protocols.answer import Whole
+from service.protocols.door import Reply
+from service.protocols.errand import Errand
 from service.protocols.problems import problem_of, problem_response
 from service.protocols.serving import Serving
 from service.telemetry import logs
@@ -83,9 +85,8 @@ class Envelope:
         finally:
             if admitted is not None:
                 admitted.leave()
-            arrived(scope)
             logs.request_id.reset(token)
-            self._tell(scope, request_id, status, time.perf_counter() - started)
+            self.tell(scope, request_id, status, time.perf_counter() - started)
 
     def refuse(self, scope: Scope, error: PanoptesError) -> Response | None:
         """What someone is told who is turned away unread; None if he is to hear something else."""
@@ -101,8 +102,16 @@ class Envelope:
         scope["route"] = DirectRoute(scope["path"])
         response = problem_response(problem_of(error, request_id), error)
         response.raw_headers += [(b"x-request-id", encoded), _NOSNIFF]
-        self._tell(scope, request_id, response.status_code, time.perf_counter() - started)
+        self.tell(scope, request_id, response.status_code, time.perf_counter() - started)
         return response
+
+    def visit(self, scope: Scope, errand: Errand, reply: Reply) -> Visiting | None:
+        """Serves someone at the door; None if he is to hear inside why he is not let in."""
+        try:
+            admitted = self._admit(scope)
+        except PanoptesError:
+            return None
+        return Visiting(self, scope, admitted, errand, reply)
 
     def _admit(self, scope: Scope) -> Pass | None:
         """Let the caller in, or raise why not. Costs nothing where there is neither key nor
@@ -115,7 +124,7 @@ class Envelope:
             raise NotFoundError(f"{path} is on another port")
         return self._serving.guard.enter(scope_of(method, path), scope["headers"])
 
-    def _tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
+    def tell(self, scope: Scope, request_id: str, status: int, seconds: float) -> None:
         # The route, not the path: a path that anyone may invent must not become a metric.
         route = getattr(scope.get("route"), "path", "(none)")
         self._serving.metrics.request(route, status, seconds)
@@ -133,6 +142,66 @@ class Envelope:
                 status,
                 extra={"request_id": request_id, "ms": round(seconds * 1e3, 1)},
             )
+
+
+class Visiting:
+    """Around a request that is served at the door, what is around every other."""
+
+    __slots__ = (
+        *("_admitted", "_begun", "_encoded", "_envelope", "_errand", "_reply", "_scope"),
+        "_started",
+    )
+
+    def __init__(
+        self, envelope: Envelope, scope: Scope, admitted: Pass | None, errand: Errand, reply: Reply
+    ) -> None:
+        self._started = time.perf_counter()
+        self._envelope = envelope
+        self._scope = scope
+        self._admitted = admitted
+        self._errand = errand
+        self._reply = reply
+        self._begun = False
+        self._encoded = _name(scope)
+        scope["route"] = DirectRoute(scope["path"])
+        errand.expect()
+
+    def came(self, body: bytes) -> None:
+        token = logs.request_id.set(self._encoded.decode())
+        self._begun = True
+        try:
+            self._errand.start(body, self._done)
+        except Exception as error:
+            self._leave(self._problem(error))
+        finally:
+            logs.request_id.reset(token)
+
+    def gone(self) -> None:
+        self._errand.cancel()
+        if not self._begun:
+            self._leave(self._problem(ClientGoneError("the client went away before it had asked")))
+
+    def _done(self) -> None:
+        try:
+            answer: Whole = self._errand.answer()
+        except Exception as error:
+            answer = self._problem(error)
+        self._leave(answer)
+
+    def _problem(self, error: Exception) -> Response:
+        if not isinstance(error, PanoptesError):
+            log.error("unexpected error", exc_info=error)
+        return problem_response(problem_of(error, self._encoded.decode()), error)
+
+    def _leave(self, answer: Whole) -> None:
+        try:
+            headers = [*answer.raw_headers, (b"x-request-id", self._encoded), _NOSNIFF]
+            self._reply(answer.status_code, headers, bytes(answer.body))
+        finally:
+            if self._admitted is not None:
+                self._admitted.leave()
+            seconds = time.perf_counter() - self._started
+            self._envelope.tell(self._scope, self._encoded.decode(), answer.status_code, seconds)
 
 
 def _name(scope: Scope) -> bytes:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import Annotated, Any, Literal
@@ -16,12 +16,11 @@ from pydantic import BaseModel, Field, ValidationError, create_model
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.engine.job import Job, Timing
-from service.engine.lane import Lane
 from service.engine.model import Model
 from service.errors import BusyError, NotAcceptableError, PanoptesError
 from service.protocols.answer import Answer
 from service.protocols.body import is_lone_image, options_in_query, read_images
-from service.protocols.door import arrived, on_arrival
+from service.protocols.errand import Errand
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.route import documented_answers, posts_to
@@ -95,48 +94,52 @@ class TaskEndpoint:
     """
 
     def __init__(self, task: ImageTask[Any, Any], serving: Serving) -> None:
-        self._task = task
+        self.task = task
         self._serving = serving
         self.options_type = _options_type(task)
         # Frozen, so that requests may share them; those that do not validate are not kept.
         self._options_in = functools.lru_cache(maxsize=256)(self._parse)
         self._refused_at = -math.inf
-        self._let_in = 0
-        """Requests that passed the door, and did not come as far as to ask for a place."""
+        self.let_in = 0
+        """Images on their way, of those who were not turned away: they will ask for a place."""
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         try:
-            try:
-                asked = await self._read(scope, receive)
-            finally:
-                arrived(scope)
-            response: ASGIApp = await self._answer(asked)
+            response: ASGIApp = await self._answer(await self._read(scope, receive))
         except PanoptesError as error:
             if isinstance(error, BusyError):
-                self._refused_at = time.monotonic()
+                self.refuses()
             response = problem_response(problem_of(error, scope["state"]["request_id"]), error)
         await response(scope, receive, send)
 
-    def busy(self, scope: Scope) -> BusyError | None:
-        """Why not even one image would be answered in time, where requests are being refused, and
-        if that can be told from the headers and the query. What else is wrong with them is told
-        to whom is let in."""
-        now = time.monotonic()
-        if now > self._refused_at + WATCH_S:
-            return None
-        headers = dict(scope["headers"])
+    def errand(self, scope: Scope) -> Errand | None:
+        """Of one image that runs through one graph."""
+        headers: dict[bytes, bytes] = dict(scope["headers"])
         if not is_lone_image(headers, max_bytes=self._serving.settings.max_body_bytes):
             return None
         try:
-            options = self._options_in(scope["query_string"])
-            if (found := self._lane(options)) is None:
-                return None
-            model, lane = found
-            terms = self._serving.terms(model, now, headers)
-            scheduler = model.device.scheduler
-            scheduler.check(lane, terms.deadline, terms.priority, ahead=self._let_in)
-            self._let_in += 1
-            on_arrival(scope, self._one_less)
+            asked = self._asked(scope, time.monotonic(), headers, [], {})
+        except PanoptesError:
+            return None  # who is let in hears of it
+        return ImageErrand(self, asked) if self.is_one_graph(asked.options) else None
+
+    def is_one_graph(self, options: Any) -> bool:
+        """Whether an image is answered for by the task's own graph."""
+        return True
+
+    def refuses(self) -> None:
+        """From now on and for a while those who come are asked at the door."""
+        self._refused_at = time.monotonic()
+
+    def no_time(self, asked: Asked) -> BusyError | None:
+        """What else is wrong is told to whom is let in."""
+        now = time.monotonic()
+        if now > self._refused_at + WATCH_S:
+            return None
+        try:
+            model, terms = self.found(asked)
+            lane = model.lanes[self.task.name]
+            model.device.scheduler.check(lane, terms.deadline, terms.priority, ahead=self.let_in)
         except BusyError as error:
             self._refused_at = now
             return error
@@ -144,34 +147,37 @@ class TaskEndpoint:
             pass
         return None
 
-    def _one_less(self) -> None:
-        self._let_in -= 1
-
-    def _lane(self, options: Any) -> tuple[Model, Lane] | None:
-        """Of the first graph that an image runs through, where that is all there is to it."""
-        model = self._serving.registry.find(self._task.name, options.model)
-        return model, model.lanes[self._task.name]
-
     async def _read(self, scope: Scope, receive: Receive) -> Asked:
         arrived = time.monotonic()
-        serving = self._serving
         headers: dict[bytes, bytes] = dict(scope["headers"])
-        body = await read_images(receive, headers, serving.settings, serving.fetcher)
-        options = self._options(scope["query_string"], body.options)
-        form = choose_form(headers.get(b"accept", b""), options.format, self._task.forms)
-        images = body.images
+        body = await read_images(receive, headers, self._serving.settings, self._serving.fetcher)
+        return self._asked(scope, arrived, headers, body.images, body.options)
+
+    def _asked(
+        self,
+        scope: Scope,
+        arrived: float,
+        headers: Mapping[bytes, bytes],
+        images: Sequence[bytes],
+        in_body: Mapping[str, Any],
+    ) -> Asked:
+        options = self._options(scope["query_string"], in_body)
+        form = choose_form(headers.get(b"accept", b""), options.format, self.task.forms)
         if len(images) > 1 and not form.holds_many:
             raise NotAcceptableError(
                 f"{form.name} answers for one image; ask for JSON or send them singly"
             )
         return Asked(scope, arrived, headers, images, options, form)
 
+    def found(self, asked: Asked) -> tuple[Model, Terms]:
+        """Who will answer, and until when."""
+        model = self._serving.registry.find(self.task.name, asked.options.model)
+        return model, self._serving.terms(model, asked.arrived, asked.headers)
+
     async def _answer(self, asked: Asked) -> ASGIApp:
-        task = self._task
-        model = self._serving.registry.find(task.name, asked.options.model)
-        terms = self._serving.terms(model, asked.arrived, asked.headers)
+        model, terms = self.found(asked)
         with model.hold():
-            return await self._run(asked, task, model, task.name, terms)
+            return await self._run(asked, self.task, model, self.task.name, terms)
 
     async def _run(
         self,
@@ -184,6 +190,16 @@ class TaskEndpoint:
         admitted: bool = False,
     ) -> ASGIApp:
         """The images through a graph of the model, which is held meanwhile."""
+        jobs = self.jobs(asked, task, model, terms)
+        await run_while_connected(
+            model.device, model.lanes[role], jobs, asked.scope, admitted=admitted
+        )
+        return self.told(asked, task, model, jobs)
+
+    def jobs(
+        self, asked: Asked, task: ImageTask[Any, Any], model: Model, terms: Terms
+    ) -> list[Job]:
+        """One for every image."""
         jobs = []
         for image in asked.images:
             call = ImageCall(task, model, image, asked.options, asked.form, self._serving.limits)
@@ -197,9 +213,12 @@ class TaskEndpoint:
                     priority=terms.priority,
                 )
             )
-        await run_while_connected(
-            model.device, model.lanes[role], jobs, asked.scope, admitted=admitted
-        )
+        return jobs
+
+    def told(
+        self, asked: Asked, task: ImageTask[Any, Any], model: Model, jobs: Sequence[Job]
+    ) -> Answer:
+        """What became of the jobs."""
         state = asked.scope["state"]
         timings = [job.timing for job in jobs]
         state["timings"] = [*asked.before, *timings]
@@ -219,7 +238,7 @@ class TaskEndpoint:
             more={**more, **asked.more},
         )
 
-    def _options(self, query: bytes, in_body: dict[str, Any]) -> Any:
+    def _options(self, query: bytes, in_body: Mapping[str, Any]) -> Any:
         """The options in the query and in the body; the body's win."""
         return self._parse(query, in_body) if in_body else self._options_in(query)
 
@@ -228,6 +247,49 @@ class TaskEndpoint:
             return self.options_type.model_validate({**options_in_query(query), **in_body})
         except ValidationError as error:
             raise option_error(error) from None
+
+
+class ImageErrand:
+    """One image to be asked about, on its way and then in the engine."""
+
+    __slots__ = ("_asked", "_endpoint", "_job", "_lane", "_model")
+
+    def __init__(self, endpoint: TaskEndpoint, asked: Asked) -> None:
+        self._endpoint = endpoint
+        self._asked = asked
+        self._job: Job | None = None
+
+    def no_time(self) -> BusyError | None:
+        return self._endpoint.no_time(self._asked)
+
+    def expect(self) -> None:
+        self._endpoint.let_in += 1
+
+    def start(self, body: bytes, done: Callable[[], None]) -> None:
+        endpoint, asked = self._endpoint, self._asked
+        endpoint.let_in -= 1
+        asked.images = [body]
+        self._model, terms = endpoint.found(asked)
+        (self._job,) = endpoint.jobs(asked, endpoint.task, self._model, terms)
+        asked.images = ()
+        self._lane = self._model.lanes[endpoint.task.name]
+        self._job.on_done = lambda _: done()
+        try:
+            # With no pause since the model was found: it need not be held.
+            self._model.device.scheduler.submit(self._lane, [self._job])
+        except BusyError:
+            endpoint.refuses()
+            raise
+
+    def cancel(self) -> None:
+        if self._job is None:
+            self._endpoint.let_in -= 1
+        else:
+            self._model.device.scheduler.cancel(self._lane, self._job)
+
+    def answer(self) -> Answer:
+        assert self._job is not None
+        return self._endpoint.told(self._asked, self._endpoint.task, self._model, [self._job])
 
 
 def _each_or_raise(jobs: Sequence[Job], request_id: str) -> list[Any]:

@@ -7,8 +7,6 @@ from typing import Any
 from starlette.types import ASGIApp
 
 from service.engine.forecast import Stage
-from service.engine.lane import Lane
-from service.engine.model import Model
 from service.protocols.body import check_inputs, too_many
 from service.protocols.embedding.towers import TRUNCATED, Towers
 from service.protocols.rest import Asked, TaskEndpoint
@@ -19,8 +17,8 @@ from service.tasks.zero_shot import ZeroShot, check_words, prompts_of, templates
 class ClassifyEndpoint(TaskEndpoint):
     """The labels' vectors first, if they are not known already; then the images beside them."""
 
-    def _lane(self, options: Any) -> tuple[Model, Lane] | None:
-        return super()._lane(options) if options.labels is None else None
+    def is_one_graph(self, options: Any) -> bool:
+        return options.labels is options.template is options.templates is None
 
     async def _answer(self, asked: Asked) -> ASGIApp:
         options, serving = asked.options, self._serving

@@ -82,12 +82,13 @@ def test_a_waiting_job_that_is_cancelled_is_settled_at_once() -> None:
     rig = Rig()
     lane = rig.lane()
     told: list[Job] = []
-    job = counting_job(on_done=told.append)
+    job = counting_job(on_done=told.append, deadline=1.0)
     rig.scheduler.submit(lane, [job])
 
     rig.scheduler.cancel(lane, job)
+    rig.clock.advance(2.0)
     rig.scheduler.cancel(lane, job)
-    rig.scheduler.expire(lane, job)
+    rig.scheduler.expire()
 
     assert told == [job]
     with pytest.raises(ClientGoneError):
@@ -139,13 +140,15 @@ def test_a_job_that_is_cancelled_while_its_answer_is_made_is_cancelled() -> None
 def test_an_expired_job_that_waits_is_given_up_and_one_that_runs_is_not() -> None:
     rig = Rig()
     lane = rig.lane(max_batch=1)
-    runs, waits = counting_job(1), counting_job(2)
-    rig.scheduler.submit(lane, [runs, waits])
+    runs, waits = counting_job(1, deadline=1.0), counting_job(2, deadline=1.0)
+    has_time = counting_job(3, deadline=1.5)
+    rig.scheduler.submit(lane, [runs, waits, has_time])
     batch = rig.take()
-    rig.scheduler.expire(lane, runs)
-    rig.scheduler.expire(lane, waits)
+    rig.clock.advance(1.0)
+    rig.scheduler.expire()
 
     assert isinstance(waits.error, DeadlineError)
+    assert has_time.error is None
     assert batch is not None
     rig.worker.work(batch)
     assert runs.outcome() == after(1, 1)

@@ -140,12 +140,9 @@ class SchedulerStates(RuleBasedStateMachine):
         if known.admitted:
             self.world.rig.scheduler.cancel(known.lane, known.job)
 
-    @precondition(lambda self: self.world.known)
-    @rule(data=st.data())
-    def expire(self, data: st.DataObject) -> None:
-        known = data.draw(st.sampled_from(self.world.known))
-        if known.admitted:
-            self.world.rig.scheduler.expire(known.lane, known.job)
+    @rule()
+    def expire(self) -> None:
+        self.world.rig.scheduler.expire()
 
     @rule(seconds=st.sampled_from([0.1, 1.0, 5.0]))
     def time_passes(self, seconds: float) -> None:

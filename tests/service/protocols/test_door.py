@@ -12,13 +12,14 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import pytest
+from starlette.responses import Response
 from uvicorn.protocols.http.flow_control import FlowControl
 from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.access.keys import KeySpec, hash_key
 from service.engine.admission import SAFETY
 from service.errors import ClientGoneError
-from service.protocols.door import IfGone, OneWrite, arrived, left
+from service.protocols.door import IfGone, OneWrite, left
 from tests.bundles import write_tiny_classifier
 from tests.serving import Running, picture, running
 
@@ -101,9 +102,12 @@ def turned_away(server: Running, *, deadline_ms: int = 1) -> bool:
         "headers": [(b"content-length", b"9"), (b"x-deadline-ms", b"%d" % deadline_ms)],
         "state": {},
     }
-    refused = server.app.turn_away(scope) is not None
-    arrived(scope)  # and goes away again
-    return refused
+    met = server.app.meet(scope, lambda status, headers, body: None)
+    if isinstance(met, Response):
+        return True
+    assert met is not None
+    met.gone()
+    return False
 
 
 def test_nobody_is_asked_while_nobody_is_refused(tmp_path: Path) -> None:
