@@ -27,6 +27,7 @@ from service.generation import TASK as GENERATE
 from service.protocols.door import Reply, Visit
 from service.protocols.embedding import ClassifyEndpoint, add_embed, add_rank
 from service.protocols.envelope import Envelope
+from service.protocols.errand import AtTheDoor
 from service.protocols.generate import add_generate
 from service.protocols.health import Readiness, health_router
 from service.protocols.models import models_router
@@ -115,7 +116,7 @@ class Application(Envelope):
         if self.serving.settings.cors_origins:
             return None  # Its answer would need more headers.
         endpoint = self._direct.get(scope["path"])
-        if not isinstance(endpoint, TaskEndpoint) or (errand := endpoint.errand(scope)) is None:
+        if not isinstance(endpoint, AtTheDoor) or (errand := endpoint.errand(scope)) is None:
             return None
         if (busy := errand.no_time()) is not None:
             return self.refuse(scope, busy)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
 
 from service.errors import BusyError
@@ -11,7 +12,7 @@ RETRY_SOON_S = 1.0
 
 
 class Allowance:
-    """Of one key. Used on the event loop only, which so owns the counts."""
+    """Of one key. Thread-safe: a request may end anywhere."""
 
     def __init__(
         self, per_minute: int | None, at_once: int | None, clock: Callable[[], float]
@@ -22,27 +23,30 @@ class Allowance:
         self._left = float(per_minute or 0)
         self._counted_at = clock()
         self._under_way = 0
+        self._lock = threading.Lock()
 
     def take(self) -> None:
         """Count a request in; BusyError if there are too many."""
-        if self._at_once is not None and self._under_way >= self._at_once:
-            raise BusyError(
-                f"this key has {self._under_way} requests under way, as many as it may",
-                retry_after_s=RETRY_SOON_S,
-            )
-        if self._per_minute is not None:
-            self._refill(self._per_minute)
-            if self._left < 1:
+        with self._lock:
+            if self._at_once is not None and self._under_way >= self._at_once:
                 raise BusyError(
-                    f"this key may make {self._per_minute} requests a minute",
-                    retry_after_s=(1 - self._left) * 60 / self._per_minute,
+                    f"this key has {self._under_way} requests under way, as many as it may",
+                    retry_after_s=RETRY_SOON_S,
                 )
-            self._left -= 1
-        self._under_way += 1
+            if self._per_minute is not None:
+                self._refill(self._per_minute)
+                if self._left < 1:
+                    raise BusyError(
+                        f"this key may make {self._per_minute} requests a minute",
+                        retry_after_s=(1 - self._left) * 60 / self._per_minute,
+                    )
+                self._left -= 1
+            self._under_way += 1
 
     def give_back(self) -> None:
         """A request has ended."""
-        self._under_way -= 1
+        with self._lock:
+            self._under_way -= 1
 
     def _refill(self, per_minute: int) -> None:
         now = self._clock()

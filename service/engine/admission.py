@@ -12,6 +12,9 @@ from service.engine.job import Priority
 from service.engine.lane import Lane
 from service.errors import BusyError, PayloadTooLargeError, QueueFullError
 
+PREDICT_EVERY = 8
+"""Of so many jobs that have plenty of time one is predicted all the same, to learn the pace."""
+
 SAFETY = 1.25
 """Admit a job if it would meet its deadline even if all took this much longer than it does."""
 
@@ -34,6 +37,7 @@ class Admission:
         self._under_way = under_way
         self._workers = workers
         self._clock = clock
+        self._spared = 0
 
     def wait_s(self, stages: Sequence[Stage], priority: Priority) -> float:
         """When the last of `stages` would be done at the pace of late: seconds from now."""
@@ -42,16 +46,31 @@ class Admission:
     def check(self, stages: Sequence[Stage], deadline: float, priority: Priority) -> float:
         """BusyError or PayloadTooLargeError unless there is room and time for all of them.
 
-        Returns the seconds that they would take by their costs; 0 without a deadline.
+        Returns the seconds that they would take by their costs; 0 where nothing was predicted.
         """
         left_s = deadline - self._clock()
         for stage in stages:
             self._check_room(stage, priority)
         if not math.isfinite(left_s):
             return 0.0
+        pace = _pace(stages)
+        self._spared = (self._spared + 1) % PREDICT_EVERY
+        if self._spared and self._at_most_s(stages) * pace * SAFETY <= left_s:
+            return 0.0
         by_cost_s = self._by_cost_s(stages, priority)
-        _check_time(by_cost_s * _pace(stages) * SAFETY, left_s)
+        _check_time(by_cost_s * pace * SAFETY, left_s)
         return by_cost_s
+
+    def _at_most_s(self, stages: Sequence[Stage]) -> float:
+        """What one worker would take for everything, sample by sample: where there is time even
+        for that, as there mostly is, no more need be known."""
+        seconds = 0.0
+        for lane in self._lanes:
+            if lane.queued or lane.running:
+                seconds += lane.steps_pending * lane.cost.seconds(1)
+        for stage in stages:
+            seconds += stage.jobs * stage.alone_s
+        return seconds
 
     def _by_cost_s(self, stages: Sequence[Stage], priority: Priority) -> float:
         return forecast.wait_s(
@@ -85,4 +104,4 @@ def _check_time(predicted_s: float, left_s: float) -> None:
 
 
 def _pace(stages: Sequence[Stage]) -> float:
-    return max(stage.lane.pace.factor for stage in stages)
+    return max([stage.lane.pace.factor for stage in stages])

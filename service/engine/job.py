@@ -106,6 +106,11 @@ class Job:
         self.inputs = None
         self.prepare = self.advance = self.finish = _settled
 
+    def tell(self) -> None:
+        """Let the listener know, who is then let go of: he may know the job."""
+        hear, self.on_done = self.on_done, _unheard
+        hear(self)
+
     def outcome(self) -> Any:
         """The result, or raises what went wrong."""
         if self.error is not None:

@@ -145,7 +145,7 @@ class Scheduler:
                 self._observer.refused(lane.name, len(jobs), refusal_of(error))
                 raise
             now = self._clock()
-            then_s = sum(stage.alone_s for stage in then)
+            then_s = sum([stage.alone_s for stage in then])
             for job in jobs:
                 job.then_s = then_s
                 lane.admit(job, now)
@@ -411,6 +411,6 @@ class Scheduler:
 def _tell(jobs: Sequence[Job]) -> None:
     for job in jobs:
         try:
-            job.on_done(job)
+            job.tell()
         except Exception:  # one listener's defect must reach neither the others nor the worker
             log.exception("a job's listener failed")

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import io
 from collections.abc import Callable
+from typing import NamedTuple
 
 import numpy as np
 import simplejpeg
@@ -38,21 +39,24 @@ _DOUBTS = (
 
 _APP1, _SOS, _EOI = 0xE1, 0xDA, 0xD9
 _PROGRESSIVE = (0xC2, 0xCA)
+_FRAMES = (0xC0, 0xC1, *_PROGRESSIVE)
+"""Of the kinds that are decoded."""
 _STANDALONE = (0x01, *range(0xD0, 0xD9))
 
 
 def decode_jpeg(data: bytes | memoryview, limits: ImageLimits, need: Need | None) -> StoredImage:
     """Strict and fast; what the fast decoder only doubts is read again by a patient one, whole."""
-    orientation, progressive = _scan_header(data)
-    if progressive and bytes(data).count(b"\xff\xda") > _MAX_SCANS:
+    head = _scan_header(data)
+    orientation = head.orientation
+    if head.progressive and bytes(data).count(b"\xff\xda") > _MAX_SCANS:
         raise BadImageError(f"A progressive JPEG of more than {_MAX_SCANS} scans is refused.")
     try:
-        height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data)
+        width, height, inks = head.frame or _frame(data)
         limits.check_pixels(width, height)
         eighths = 8
         if need is not None:
             eighths = _eighths(width, height, *_stored_need(need, width, height, orientation))
-        pixels = _decode(data, colourspace, _side(width, eighths), _side(height, eighths))
+        pixels = _decode(data, inks, _side(width, eighths), _side(height, eighths))
         return StoredImage(pixels, width, height, orientation, "jpeg", eighths / 8)
     except ValueError as error:
         reason = str(error)
@@ -63,10 +67,15 @@ def decode_jpeg(data: bytes | memoryview, limits: ImageLimits, need: Need | None
     return StoredImage(picture, *picture.size, orientation, "jpeg")
 
 
+def _frame(data: bytes | memoryview) -> Frame:
+    """Of a file in which it was not found; ValueError says what is wrong with that."""
+    height, width, colourspace, _ = simplejpeg.decode_jpeg_header(data)
+    return Frame(width, height, colourspace in ("CMYK", "YCCK"))
+
+
 def _decode(
-    data: bytes | memoryview, colourspace: str, min_width: int, min_height: int
+    data: bytes | memoryview, inks: bool, min_width: int, min_height: int
 ) -> NDArray[np.uint8]:
-    inks = colourspace in ("CMYK", "YCCK")
     pixels: NDArray[np.uint8] = simplejpeg.decode_jpeg(
         data, "CMYK" if inks else "RGB", min_width=min_width, min_height=min_height
     )
@@ -114,9 +123,27 @@ def _inks_to_rgb(inks: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return ((light + 127) // 255).astype(np.uint8)
 
 
-def _scan_header(data: bytes | memoryview) -> tuple[int, bool]:
-    """(EXIF orientation, whether progressive), by stepping over the segments before the pixels."""
+class Frame(NamedTuple):
+    """The picture that the file holds."""
+
+    width: int
+    height: int
+    inks: bool
+    """Cyan, magenta, yellow and black."""
+
+
+class _Head(NamedTuple):
+    orientation: int
+    """EXIF's."""
+    progressive: bool
+    frame: Frame | None
+
+
+def _scan_header(data: bytes | memoryview) -> _Head:
+    """What the segments before the pixels say. To ask the decoder would let go of the interpreter
+    for a moment, after which a busy server waits to have it back."""
     orientation, progressive = 1, False
+    frame: Frame | None = None
     at, end = 2, len(data) - 4
     while at <= end and data[at] == 0xFF:
         marker = data[at + 1]
@@ -129,9 +156,11 @@ def _scan_header(data: bytes | memoryview) -> tuple[int, bool]:
         if marker in (_SOS, _EOI):
             break
         size = data[at + 2] << 8 | data[at + 3]
-        if marker in _PROGRESSIVE:
-            progressive = True
+        if marker in _FRAMES and at + 10 <= len(data):
+            progressive = progressive or marker in _PROGRESSIVE
+            height, width = data[at + 5] << 8 | data[at + 6], data[at + 7] << 8 | data[at + 8]
+            frame = Frame(width, height, data[at + 9] == 4) if width and height else None
         elif marker == _APP1 and bytes(data[at + 4 : at + 10]) == b"Exif\0\0":
             orientation = exif_orientation(bytes(data[at + 4 : at + 2 + size]))
         at += 2 + size
-    return orientation, progressive
+    return _Head(orientation, progressive, frame)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from types import MappingProxyType
 from typing import Protocol
@@ -41,16 +42,14 @@ class Answer:
         more: Mapping[str, str] = _NOTHING,
     ) -> None:
         self.body = content
-        headers = {
-            "content-type": media_type,
-            "content-length": str(len(content)),
-            "server-timing": server_timing(*stages),
-            **model_headers(model),
-            **more,
-        }
         self.raw_headers = [
-            (name.encode(), text.encode("latin-1")) for name, text in headers.items()
+            (b"content-type", media_type.encode()),
+            (b"content-length", b"%d" % len(content)),
+            (b"server-timing", server_timing(*stages).encode()),
+            *_of_model(model.ref, model.bundle.digest),
         ]
+        if more:
+            self.raw_headers += [(k.encode(), v.encode("latin-1")) for k, v in more.items()]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         await send({"type": "http.response.start", "status": 200, "headers": self.raw_headers})
@@ -58,7 +57,12 @@ class Answer:
 
 
 def model_headers(model: Model) -> dict[str, str]:
-    return {"x-model": model.ref, "x-model-digest": model.bundle.digest}
+    return {k.decode(): v.decode() for k, v in _of_model(model.ref, model.bundle.digest)}
+
+
+@functools.lru_cache(maxsize=256)
+def _of_model(ref: str, digest: str) -> tuple[tuple[bytes, bytes], ...]:
+    return (b"x-model", ref.encode()), (b"x-model-digest", digest.encode())
 
 
 def server_timing(*stages: Sequence[Timing]) -> str:

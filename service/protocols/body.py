@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import functools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
@@ -76,13 +77,10 @@ async def read_inputs(
 ) -> Body:
     """The whole body, and the images that it links to; without texts, `text` is an option."""
     data = await read_bytes(receive, headers, max_bytes=settings.max_body_bytes)
-    kind, essence = _kind_of(headers)
-    if essence.startswith(_RAW):
-        return Body([data])
-    if len(data) <= INLINE_BYTES:
-        body = _take_apart(data, essence, kind, with_texts)
+    if len(data) <= INLINE_BYTES or is_raw(headers):
+        body = take_apart(data, headers, with_texts=with_texts)
     else:
-        body = await asyncio.to_thread(_take_apart, data, essence, kind, with_texts)
+        body = await asyncio.to_thread(take_apart, data, headers, with_texts=with_texts)
     if body.links:
         await _follow(body, settings, fetcher)
     return body
@@ -119,22 +117,32 @@ def too_many(count: int, what: str, most: int) -> PayloadTooLargeError:
 
 def is_lone_image(headers: Mapping[bytes, bytes], *, max_bytes: int) -> bool:
     """Whether the body is one image, of a known size that is read."""
-    return 0 < _declared_bytes(headers) <= max_bytes and _kind_of(headers)[1].startswith(_RAW)
+    return 0 < declared_bytes(headers) <= max_bytes and is_raw(headers)
+
+
+def is_raw(headers: Mapping[bytes, bytes]) -> bool:
+    """Whether the body is what it carries, and nothing around it."""
+    return _kind_of(headers)[1].startswith(_RAW)
 
 
 def _kind_of(headers: Mapping[bytes, bytes]) -> tuple[str, str]:
     """The media type of the body as it was sent, and without its parameters."""
-    kind = headers.get(b"content-type", b"application/octet-stream").decode("latin-1")
+    return _read_kind(headers.get(b"content-type", b"application/octet-stream"))
+
+
+@functools.lru_cache(maxsize=256)
+def _read_kind(header: bytes) -> tuple[str, str]:
+    kind = header.decode("latin-1")
     return kind, kind.split(";", 1)[0].strip().lower()
 
 
-def _declared_bytes(headers: Mapping[bytes, bytes]) -> int:
+def declared_bytes(headers: Mapping[bytes, bytes]) -> int:
     declared = headers.get(b"content-length", b"0")
     return int(declared) if declared.isdigit() else 0
 
 
 async def read_bytes(receive: Receive, headers: Mapping[bytes, bytes], *, max_bytes: int) -> bytes:
-    size = _declared_bytes(headers)
+    size = declared_bytes(headers)
     chunks: list[bytes] = []
     received = 0
     while True:
@@ -158,7 +166,11 @@ def options_in_query(query: bytes) -> dict[str, Any]:
     }
 
 
-def _take_apart(data: bytes, essence: str, kind: str, with_texts: bool) -> Body:
+def take_apart(data: bytes, headers: Mapping[bytes, bytes], *, with_texts: bool) -> Body:
+    """What is in a whole body. The images that it links to are still to be fetched."""
+    kind, essence = _kind_of(headers)
+    if essence.startswith(_RAW):
+        return Body([data])
     if essence == "multipart/form-data":
         return _from_multipart(data, kind, with_texts)
     if essence == "application/json":

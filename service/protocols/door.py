@@ -15,7 +15,10 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import ctypes
+import errno
 import os
+import socket
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -41,8 +44,8 @@ class Visit(Protocol):
     """A request that is served at the door. Called on the event loop, once by each of these at
     the most."""
 
-    def came(self, body: bytes) -> None:
-        """All of it."""
+    def came(self, body: bytes) -> bool:
+        """All of it. False if the request must go inside after all."""
 
     def gone(self) -> None:
         """The client went away unanswered."""
@@ -118,10 +121,7 @@ class DoorProtocol(HttpToolsProtocol):
         if idle and self._is_plain() and self._is_served_here():
             return
         ahead = self.cycle
-        super().on_headers_complete()
-        self.cycle.send = OneWrite(self.cycle)
-        if self.closing:
-            self.cycle.keep_alive = False
+        self._enter()
         if isinstance(ahead, _Seat) and ahead.response_complete:
             self._go_on()  # it has left just now
 
@@ -139,7 +139,8 @@ class DoorProtocol(HttpToolsProtocol):
 
     def on_message_complete(self) -> None:
         if isinstance(self.cycle, _Seat):
-            self.cycle.serve(self._way_out())
+            if (body := self.cycle.serve(self._way_out())) is not None:
+                self._go_inside(body)
         elif self._answer is not None:
             self.transport.write(self._answer)
             self._answer = None
@@ -181,6 +182,20 @@ class DoorProtocol(HttpToolsProtocol):
             self._close_soon()
         self._go_on()
 
+    def _go_inside(self, body: bytes) -> None:
+        """With a request that has been read."""
+        self.cycle = self._seat = None
+        self._enter()
+        self.cycle.body += body
+        super().on_message_complete()
+
+    def _enter(self) -> None:
+        """Have the request answered by the application."""
+        super().on_headers_complete()
+        self.cycle.send = OneWrite(self.cycle)
+        if self.closing:
+            self.cycle.keep_alive = False
+
     def _go_on(self) -> None:
         """With the request that came while a visit was served, if there is one."""
         if self.pipeline and not self.transport.is_closing():
@@ -221,8 +236,9 @@ class DoorProtocol(HttpToolsProtocol):
         return met is not None
 
     def _way_out(self) -> _Wire | None:
-        """For threads; None while the event loop has still to write."""
-        if self.transport.get_write_buffer_size():
+        """For threads; None where what is written is not what is sent, and while the event loop
+        has still to write."""
+        if self.scheme != "http" or self.transport.get_write_buffer_size():
             return None
         if self._wire is None:
             with contextlib.suppress(OSError):  # so many files may be open, and no more
@@ -275,11 +291,11 @@ class _Seat:
     def set(self) -> None:
         """Nobody waits for the rest of the message."""
 
-    def serve(self, wire: _Wire | None) -> None:
-        """All has come."""
+    def serve(self, wire: _Wire | None) -> bytes | None:
+        """All has come; what is returned is to go inside."""
         self._wire = wire
         body, self.pieces = b"".join(self.pieces), []
-        self.visit.came(body)
+        return None if self.visit.came(body) else body
 
     def leave(self) -> None:
         """The client went away."""
@@ -309,7 +325,8 @@ class _Seat:
 class _Nobody:
     """The null visit."""
 
-    def came(self, body: bytes) -> None: ...
+    def came(self, body: bytes) -> bool:
+        return False
 
     def gone(self) -> None: ...
 
@@ -333,18 +350,26 @@ class _Wire:
         with self._lock:
             if self._descriptor is None:
                 return len(data)
-            try:
-                return os.write(self._descriptor, data)
-            except BlockingIOError:
-                return 0
-            except OSError:  # of which the loop hears as well
-                return len(data)
+            sent: int = _send(self._descriptor, data, len(data), socket.MSG_DONTWAIT | _NO_SIGNAL)
+            if sent >= 0:
+                return sent
+            # Of any other error the loop hears as well.
+            return 0 if ctypes.get_errno() in (errno.EAGAIN, errno.EINTR) else len(data)
 
     def close(self) -> None:
         with self._lock:
             if self._descriptor is not None:
                 os.close(self._descriptor)
                 self._descriptor = None
+
+
+_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
+
+_send: Final = ctypes.PyDLL(None, use_errno=True).send
+"""Of the C library, and without letting go of the interpreter: it takes less than it would take to
+have that back, with the event loop waiting for it."""
+_send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+_send.restype = ctypes.c_ssize_t
 
 
 class OneWrite:

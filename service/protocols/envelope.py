@@ -21,7 +21,7 @@ from service.protocols.errand import Errand
 from service.protocols.problems import problem_of, problem_response
 from service.protocols.serving import Serving
 from service.telemetry import logs
-from service.telemetry.traces import Answered
+from service.telemetry.traces import Answered, NoTracer
 
 log = logging.getLogger("panoptes.requests")
 
@@ -48,6 +48,7 @@ class Envelope:
         self._serving = serving
         self._log_requests = serving.settings.log_requests
         self._guarded = not isinstance(serving.guard, Open)
+        self._traced = not isinstance(serving.tracer, NoTracer)
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         if scope["type"] != "http":
@@ -119,6 +120,9 @@ class Envelope:
         admin_port = self._serving.admin_port
         if admin_port is None and not self._guarded:
             return None
+        at_the_door: Pass | None = scope["state"].pop("admitted", None)
+        if at_the_door is not None:
+            return at_the_door
         method, path = scope["method"], scope["path"]
         if admin_port not in (None, scope["server"][1]) and is_admin(method, path):
             raise NotFoundError(f"{path} is on another port")
@@ -128,7 +132,7 @@ class Envelope:
         # The route, not the path: a path that anyone may invent must not become a metric.
         route = getattr(scope.get("route"), "path", "(none)")
         self._serving.metrics.request(route, status, seconds)
-        if timings := scope["state"].get("timings"):
+        if self._traced and (timings := scope["state"].get("timings")):
             self._serving.tracer.request(
                 Answered(route, request_id, status, seconds, scope["headers"], timings)
             )
@@ -166,15 +170,18 @@ class Visiting:
         scope["route"] = DirectRoute(scope["path"])
         errand.expect()
 
-    def came(self, body: bytes) -> None:
+    def came(self, body: bytes) -> bool:
         token = logs.request_id.set(self._encoded.decode())
         self._begun = True
         try:
-            self._errand.start(body, self._done)
+            if not self._errand.start(body, self._done):
+                self._scope["state"]["admitted"] = self._admitted
+                return False
         except Exception as error:
             self._leave(self._problem(error))
         finally:
             logs.request_id.reset(token)
+        return True
 
     def gone(self) -> None:
         self._errand.cancel()
@@ -206,7 +213,15 @@ class Visiting:
 
 def _name(scope: Scope) -> bytes:
     """The id of a request, which is kept in its state."""
-    given = next((v for k, v in scope["headers"] if k == b"x-request-id"), b"")
-    encoded = given if _SANE_ID.fullmatch(given) else b"%016x" % random.getrandbits(64)
-    scope.setdefault("state", {})["request_id"] = encoded.decode()
+    state = scope.setdefault("state", {})
+    known: str | None = state.get("request_id")
+    if known is not None:  # it has been at the door
+        return known.encode()
+    for name, value in scope["headers"]:
+        if name == b"x-request-id" and _SANE_ID.fullmatch(value):
+            encoded: bytes = value
+            break
+    else:
+        encoded = b"%016x" % random.getrandbits(64)
+    state["request_id"] = encoded.decode()
     return encoded

@@ -20,7 +20,7 @@ from service.engine.model import Model
 from service.errors import BusyError, NotAcceptableError, PanoptesError
 from service.protocols.answer import Answer
 from service.protocols.body import is_lone_image, options_in_query, read_images
-from service.protocols.errand import Errand
+from service.protocols.errand import AtTheDoor, Errand
 from service.protocols.negotiate import choose_form
 from service.protocols.problems import Problem, option_error, problem_of, problem_response
 from service.protocols.route import documented_answers, posts_to
@@ -86,7 +86,7 @@ class Asked:
     """Headers of the answer."""
 
 
-class TaskEndpoint:
+class TaskEndpoint(AtTheDoor):
     """One task over HTTP: body to jobs, jobs through the engine, outcomes to the answer.
 
     An ASGI application of its own: FastAPI's parsing of parameters, its middleware and its router
@@ -229,14 +229,8 @@ class TaskEndpoint:
         else:
             parts = [job.outcome() for job in jobs]
             content, more = task.join(asked.form, parts), task.headers(asked.form, parts)
-        return Answer(
-            model,
-            content,
-            asked.form.media_type,
-            asked.before,
-            timings,
-            more={**more, **asked.more},
-        )
+        more = {**more, **asked.more} if asked.more else more
+        return Answer(model, content, asked.form.media_type, asked.before, timings, more=more)
 
     def _options(self, query: bytes, in_body: Mapping[str, Any]) -> Any:
         """The options in the query and in the body; the body's win."""
@@ -265,7 +259,7 @@ class ImageErrand:
     def expect(self) -> None:
         self._endpoint.let_in += 1
 
-    def start(self, body: bytes, done: Callable[[], None]) -> None:
+    def start(self, body: bytes, done: Callable[[], None]) -> bool:
         endpoint, asked = self._endpoint, self._asked
         endpoint.let_in -= 1
         asked.images = [body]
@@ -280,6 +274,7 @@ class ImageErrand:
         except BusyError:
             endpoint.refuses()
             raise
+        return True
 
     def cancel(self) -> None:
         if self._job is None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Coroutine, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from starlette.types import Scope
 
@@ -31,8 +31,7 @@ PRIORITIES = {priority.name.lower(): priority for priority in Priority}
 MAX_DEADLINE_MS = 3_600_000
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """When the answer to a request is due on the monotonic clock, and how urgent it is."""
 
     deadline: float

@@ -12,7 +12,7 @@ from pydantic import ValidationError
 from starlette.types import ASGIApp, Receive, Scope, Send
 
 from service.errors import PanoptesError, RequestError
-from service.protocols.body import check_inputs, options_in_query, read_inputs
+from service.protocols.body import Body, check_inputs, options_in_query, read_inputs
 from service.protocols.problems import option_error, problem_of, problem_response
 from service.protocols.serving import Serving
 from service.tasks.embed import WordsOptions
@@ -50,6 +50,11 @@ class WordsEndpoint(abc.ABC, Generic[O]):
         arrived = time.monotonic()
         headers: dict[bytes, bytes] = dict(scope["headers"])
         body = await read_inputs(receive, headers, self.serving.settings, self.serving.fetcher)
+        return self.asked(scope, arrived, headers, body)
+
+    def asked(
+        self, scope: Scope, arrived: float, headers: Mapping[bytes, bytes], body: Body
+    ) -> Asked[O]:
         try:
             options = self._options_type.model_validate(
                 {**options_in_query(scope["query_string"]), **body.options}

@@ -57,6 +57,30 @@ class Vectors(list[Embedded]):
             self[0].value()
 
 
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """What is to run for the inputs of a request."""
+
+    inputs: Sequence[bytes | str]
+    images: Sequence[Job]
+    known: Mapping[str, TextOutput]
+    asked: Mapping[str, Job]
+
+    @property
+    def texts(self) -> Sequence[Job]:
+        return list(self.asked.values())
+
+    def vectors(self) -> Vectors:
+        """When all of it has run."""
+        of_image = iter(self.images)
+        return Vectors(
+            _of_text(self.known.get(each) or self.asked[each])
+            if isinstance(each, str)
+            else _of_image(next(of_image))
+            for each in self.inputs
+        )
+
+
 class Towers:
     """Belongs to one request, which holds the model."""
 
@@ -70,16 +94,14 @@ class Towers:
         """Of every job that ran."""
 
     async def embed(self, inputs: Sequence[bytes | str]) -> Vectors:
+        plan = self.plan(inputs)
+        await self._run(plan.images, plan.texts)
+        return plan.vectors()
+
+    def plan(self, inputs: Sequence[bytes | str]) -> Plan:
         known, asked = self._look_up([each for each in inputs if isinstance(each, str)])
         images = [self._image_job(each) for each in inputs if isinstance(each, bytes)]
-        await self._run(images, list(asked.values()))
-        of_image = iter(images)
-        return Vectors(
-            _of_text(known.get(each) or asked[each])
-            if isinstance(each, str)
-            else _of_image(next(of_image))
-            for each in inputs
-        )
+        return Plan(inputs, images, known, asked)
 
     async def labels(
         self, labels: Sequence[str], templates: Sequence[str], then: Stage

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from service.engine.admission import SAFETY
+from service.engine.admission import PREDICT_EVERY, SAFETY
 from service.engine.job import Priority, State
 from service.errors import (
     BusyError,
@@ -84,7 +84,7 @@ def test_a_deadline_that_cannot_be_met_is_refused_at_once_with_the_time_to_come_
 def test_where_answers_come_later_than_predicted_less_is_promised() -> None:
     rig = Rig()
     lane = rig.lane(seconds=one_by_one, measure=(1, 2, 4))
-    for _ in range(50):
+    for _ in range(50 * PREDICT_EVERY):
         rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 10.0)])
         rig.clock.advance(1.0)  # the worker waits for a core that others use
         rig.work_off()
