@@ -19,6 +19,7 @@ import ctypes
 import errno
 import os
 import socket
+import sys
 import threading
 import time
 from collections.abc import Callable, Sequence
@@ -112,7 +113,6 @@ class DoorProtocol(HttpToolsProtocol):
         """Of the latest visit."""
         self._wire: _Wire | None = None
         self._patience: asyncio.TimerHandle | None = None
-        self._answer: bytes | None = None
         self.closing = False
         """After the next answer, if there is to be one."""
 
@@ -129,7 +129,7 @@ class DoorProtocol(HttpToolsProtocol):
         """uvicorn's own stops reading and starts again for what is longer than 64 KiB."""
         cycle = self.cycle
         if isinstance(cycle, _Seat):
-            cycle.pieces.append(body)
+            cycle.hear(body)
             return
         if cycle is None or cycle.response_complete or len(cycle.body) + len(body) > _UNREAD_MAX:
             super().on_body(body)
@@ -141,12 +141,6 @@ class DoorProtocol(HttpToolsProtocol):
         if isinstance(self.cycle, _Seat):
             if (body := self.cycle.serve(self._way_out())) is not None:
                 self._go_inside(body)
-        elif self._answer is not None:
-            self.transport.write(self._answer)
-            self._answer = None
-            if self.closing:
-                self.transport.close()
-            self.on_response_complete()
         else:
             super().on_message_complete()
 
@@ -205,7 +199,7 @@ class DoorProtocol(HttpToolsProtocol):
         self.loop.call_later(LAST_CALL_S, self._close)
 
     def _close(self) -> None:
-        if self._answer is None and not self.transport.is_closing():
+        if not self.transport.is_closing():
             super().shutdown()
 
     def _is_plain(self) -> bool:
@@ -225,20 +219,20 @@ class DoorProtocol(HttpToolsProtocol):
         scope.update(method="POST", path=path.decode("latin-1"), query_string=query)
         seat = _Seat(self, scope)
         met = self._meet(scope, seat.reply)
+        if met is None:
+            return False
         if isinstance(met, Response):
-            self._answer = _as_bytes(met.status_code, met.raw_headers, bytes(met.body))
-            self.cycle = _ANSWERED
-        elif met is not None:
+            seat.visit, seat.listens = _TurnedAway(met, seat.reply), False
+        else:
             seat.visit = met
-            self.cycle = self._seat = seat
-            if self._patience is None:
-                self._lose_patience_in(self.timeout_keep_alive)
-        return met is not None
+        self.cycle = self._seat = seat
+        if self._patience is None:
+            self._lose_patience_in(self.timeout_keep_alive)
+        return True
 
     def _way_out(self) -> _Wire | None:
-        """For threads; None where what is written is not what is sent, and while the event loop
-        has still to write."""
-        if self.scheme != "http" or self.transport.get_write_buffer_size():
+        """For threads; None where there is none, and while the event loop has still to write."""
+        if _send is None or self.scheme != "http" or self.transport.get_write_buffer_size():
             return None
         if self._wire is None:
             with contextlib.suppress(OSError):  # so many files may be open, and no more
@@ -269,8 +263,8 @@ class _Seat:
     """In the place of a cycle: a visitor's."""
 
     __slots__ = (
-        *("_protocol", "_wire", "answered_at", "disconnected", "keep_alive", "pieces"),
-        *("response_complete", "scope", "visit"),
+        *("_pieces", "_protocol", "_wire", "answered_at", "disconnected", "keep_alive"),
+        *("listens", "response_complete", "scope", "visit"),
     )
 
     def __init__(self, protocol: DoorProtocol, scope: Scope) -> None:
@@ -278,8 +272,9 @@ class _Seat:
         self._wire: _Wire | None = None
         self.visit: Visit = _NOBODY
         self.scope = scope
-        self.pieces: list[bytes] = []
-        """Of the body."""
+        self.listens = True
+        """Whether the body is kept."""
+        self._pieces: list[bytes] = []
         self.answered_at = 0.0
         self.response_complete = self.disconnected = False
         self.keep_alive = True
@@ -291,10 +286,15 @@ class _Seat:
     def set(self) -> None:
         """Nobody waits for the rest of the message."""
 
+    def hear(self, body: bytes) -> None:
+        """A piece of it."""
+        if self.listens:
+            self._pieces.append(body)
+
     def serve(self, wire: _Wire | None) -> bytes | None:
         """All has come; what is returned is to go inside."""
         self._wire = wire
-        body, self.pieces = b"".join(self.pieces), []
+        body, self._pieces = b"".join(self._pieces), []
         return None if self.visit.came(body) else body
 
     def leave(self) -> None:
@@ -320,6 +320,21 @@ class _Seat:
     def _replied(self, rest: bytes, last: bool) -> None:
         self.response_complete = True
         self._protocol.served(rest, last=last)
+
+
+class _TurnedAway:
+    """The visit of someone for whom there is no time: he hears so when he has said all."""
+
+    def __init__(self, response: Response, reply: Reply) -> None:
+        self._response = response
+        self._reply = reply
+
+    def came(self, body: bytes) -> bool:
+        response = self._response
+        self._reply(response.status_code, response.raw_headers, bytes(response.body))
+        return True
+
+    def gone(self) -> None: ...
 
 
 class _Nobody:
@@ -350,7 +365,7 @@ class _Wire:
         with self._lock:
             if self._descriptor is None:
                 return len(data)
-            sent: int = _send(self._descriptor, data, len(data), socket.MSG_DONTWAIT | _NO_SIGNAL)
+            sent: int = _send(self._descriptor, data, len(data), _NOW)
             if sent >= 0:
                 return sent
             # Of any other error the loop hears as well.
@@ -363,13 +378,19 @@ class _Wire:
                 self._descriptor = None
 
 
-_NO_SIGNAL: Final = getattr(socket, "MSG_NOSIGNAL", 0)
+def _send_at_once() -> Any:
+    """`send` of the C library, which does not let go of the interpreter: to send an answer takes
+    less than to have that back, with the event loop waiting for it."""
+    if sys.platform == "win32":  # where the event loop alone writes
+        return None
+    send = ctypes.PyDLL(None, use_errno=True).send
+    send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
+    send.restype = ctypes.c_ssize_t
+    return send
 
-_send: Final = ctypes.PyDLL(None, use_errno=True).send
-"""Of the C library, and without letting go of the interpreter: it takes less than it would take to
-have that back, with the event loop waiting for it."""
-_send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
-_send.restype = ctypes.c_ssize_t
+
+_send: Final = _send_at_once()
+_NOW: Final = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class OneWrite:
@@ -428,19 +449,6 @@ class OneWrite:
         cycle.transport.write(_as_bytes(head["status"], head["headers"], body))
         cycle.message_event.set()
         cycle.on_response()
-
-
-class _Answered:
-    """In the place of a cycle whose answer is settled already."""
-
-    response_complete = True
-    message_event = property(lambda self: self)
-
-    def set(self) -> None:
-        """Nobody waits for the rest of the message."""
-
-
-_ANSWERED: Final = _Answered()
 
 
 def _as_bytes(status: int, headers: Headers, body: bytes) -> bytes:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import random
+
 import pytest
 
 from service.engine.admission import PREDICT_EVERY, SAFETY
@@ -140,3 +142,26 @@ def test_a_request_of_no_samples_asks_for_nothing() -> None:
     rig.scheduler.submit(rig.lane(), [])
 
     assert rig.take() is None
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_nobody_is_admitted_unpredicted_who_would_be_late(seed: int) -> None:
+    """Most are let in because there is plenty of time: that must be true."""
+    rng = random.Random(seed)
+    rig = Rig(workers=rng.randint(1, 3))
+    costs = [one_by_one, one_launch, lambda batch: 1.0 + 0.3 * batch]
+    lanes = [
+        rig.lane(f"lane {i}", seconds=cost, measure=(1, 2, 4, 8)) for i, cost in enumerate(costs)
+    ]
+    for _ in range(rng.randint(1, 12)):
+        jobs = [counting_job(steps=rng.randint(1, 3)) for _ in range(rng.randint(1, 4))]
+        rig.scheduler.submit(rng.choice(lanes), jobs)
+        if rng.random() < 0.3:
+            rig.take()
+    lane = rng.choice(lanes)
+    needed_s = rig.scheduler.wait_s(lane) * SAFETY
+
+    for _ in range(PREDICT_EVERY + 1):
+        with pytest.raises(BusyError):
+            rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 0.999 * needed_s)])
+    rig.scheduler.submit(lane, [counting_job(deadline=rig.clock() + 1.001 * needed_s)])

@@ -1,6 +1,8 @@
 """Whom the server turns away unread, and how answers leave it, byte by byte."""
 
 import asyncio
+import collections
+import gc
 import json
 import logging
 import math
@@ -18,8 +20,12 @@ from uvicorn.protocols.http.httptools_impl import RequestResponseCycle
 
 from service.access.keys import KeySpec, hash_key
 from service.engine.admission import SAFETY
+from service.engine.job import Job
 from service.errors import ClientGoneError
 from service.protocols.door import IfGone, OneWrite, left
+from service.protocols.envelope import Visiting
+from service.protocols.rest import ImageErrand
+from service.tasks.task import ImageCall
 from tests.bundles import write_tiny_classifier
 from tests.serving import Running, picture, running
 
@@ -261,6 +267,23 @@ def test_a_long_body_arrives_whole(slow: Running) -> None:
     with connected(slow) as client:
         client.send(request(body=wide))
         assert client.answer().status == 200
+
+
+def test_what_served_someone_goes_with_him(slow: Running) -> None:
+    """Nothing waits for the collector of garbage: not the image, not the answer."""
+    gc.collect()
+    gc.disable()
+    try:
+        with connected(slow) as client:
+            for _ in range(50):
+                client.send(request())
+                assert client.answer().status == 200
+        kinds = (Job, Visiting, ImageErrand, ImageCall)
+        stays = collections.Counter(type(o).__name__ for o in gc.get_objects() if type(o) in kinds)
+    finally:
+        gc.enable()
+    # A worker knows its last batch until it has another.
+    assert sum(stays.values()) <= 2 * slow.serving.device.workers, stays
 
 
 # -- on the way out

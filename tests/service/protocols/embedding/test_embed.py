@@ -14,6 +14,7 @@ import httpx
 import numpy as np
 import pytest
 
+from service.access.keys import KeySpec, hash_key
 from tests.bundles import write_tiny_classifier
 from tests.service.engine.gated import GatedBackend
 from tests.serving import Running, picture, running
@@ -240,3 +241,21 @@ def wait_until(condition: Callable[[], bool], timeout_s: float = 10.0) -> None:
     while not condition():
         assert time.monotonic() < end, "it did not happen"
         time.sleep(0.002)
+
+
+def test_a_request_for_both_towers_goes_inside_and_counts_once(tmp_path: Path) -> None:
+    """It was at the door, where nobody knew yet what is in its body."""
+    write_tiny_clip(tmp_path)
+    keys = {"seldom": KeySpec(sha256=hash_key("rare"), per_minute=2, at_once=1)}
+    image = base64.b64encode(picture("red")).decode()
+    with running(tmp_path, api_keys=keys) as server:
+        asked = [
+            server.client.post(
+                "/embed",
+                json={"image": image, "text": "blue"},
+                headers={"X-API-Key": "rare", "X-Request-Id": f"request-{number}"},
+            )
+            for number in range(3)
+        ]
+    assert [each.status_code for each in asked] == [200, 200, 429]
+    assert [each.headers["x-request-id"] for each in asked] == [f"request-{n}" for n in range(3)]
