@@ -114,7 +114,9 @@ def test_latents_are_shifted_and_scaled_and_back() -> None:
     raw = painter.autoencoder.encode(to_pixels(image)).mean
     latents = painter.encode(image)
     torch.testing.assert_close(latents[:, 3], (raw[:, 3] - 4) * 4)
-    assert torch.equal(painter.decode(latents), to_image(painter.autoencoder.decode(raw)))
+    # There and back costs float32 its last bits, which may decide how a level is rounded.
+    same = to_image(painter.autoencoder.decode(raw))
+    torch.testing.assert_close(painter.decode(latents), same, atol=1, rtol=0)
 
 
 @pytest.mark.parametrize(
