@@ -15,12 +15,6 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
-import ctypes
-import errno
-import os
-import socket
-import sys
-import threading
 import time
 from collections.abc import Callable, Sequence
 from typing import Any, Final, Protocol
@@ -34,6 +28,7 @@ from uvicorn.protocols.http.httptools_impl import (
 )
 
 from service.errors import ClientGoneError
+from service.protocols.wire import CAN_SEND, Wire
 
 Headers = Sequence[tuple[bytes, bytes]]
 
@@ -111,7 +106,7 @@ class DoorProtocol(HttpToolsProtocol):
         self._meet = meet
         self._seat: _Seat | None = None
         """Of the latest visit."""
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self._patience: asyncio.TimerHandle | None = None
         self.closing = False
         """After the next answer, if there is to be one."""
@@ -230,13 +225,13 @@ class DoorProtocol(HttpToolsProtocol):
             self._lose_patience_in(self.timeout_keep_alive)
         return True
 
-    def _way_out(self) -> _Wire | None:
+    def _way_out(self) -> Wire | None:
         """For threads; None where there is none, and while the event loop has still to write."""
-        if _send is None or self.scheme != "http" or self.transport.get_write_buffer_size():
+        if not CAN_SEND or self.scheme != "http" or self.transport.get_write_buffer_size():
             return None
         if self._wire is None:
             with contextlib.suppress(OSError):  # so many files may be open, and no more
-                self._wire = _Wire(self.transport.get_extra_info("socket").fileno())
+                self._wire = Wire(self.transport.get_extra_info("socket").fileno())
         return self._wire
 
     def _lose_patience_in(self, seconds: float) -> None:
@@ -269,7 +264,7 @@ class _Seat:
 
     def __init__(self, protocol: DoorProtocol, scope: Scope) -> None:
         self._protocol = protocol
-        self._wire: _Wire | None = None
+        self._wire: Wire | None = None
         self.visit: Visit = _NOBODY
         self.scope = scope
         self.listens = True
@@ -291,7 +286,7 @@ class _Seat:
         if self.listens:
             self._pieces.append(body)
 
-    def serve(self, wire: _Wire | None) -> bytes | None:
+    def serve(self, wire: Wire | None) -> bytes | None:
         """All has come; what is returned is to go inside."""
         self._wire = wire
         body, self._pieces = b"".join(self._pieces), []
@@ -347,50 +342,6 @@ class _Nobody:
 
 
 _NOBODY: Final = _Nobody()
-
-
-class _Wire:
-    """The way out of a connection for any thread.
-
-    By a descriptor of its own: the loop's may be closed at any moment, and its number be another
-    connection's at the next.
-    """
-
-    def __init__(self, descriptor: int) -> None:
-        self._descriptor: int | None = os.dup(descriptor)
-        self._lock = threading.Lock()
-
-    def write(self, data: bytes) -> int:
-        """How much of it went: as much as there is room for now. All, where nobody reads it."""
-        with self._lock:
-            if self._descriptor is None:
-                return len(data)
-            sent: int = _send(self._descriptor, data, len(data), _NOW)
-            if sent >= 0:
-                return sent
-            # Of any other error the loop hears as well.
-            return 0 if ctypes.get_errno() in (errno.EAGAIN, errno.EINTR) else len(data)
-
-    def close(self) -> None:
-        with self._lock:
-            if self._descriptor is not None:
-                os.close(self._descriptor)
-                self._descriptor = None
-
-
-def _send_at_once() -> Any:
-    """`send` of the C library, which does not let go of the interpreter: to send an answer takes
-    less than to have that back, with the event loop waiting for it."""
-    if sys.platform == "win32":  # where the event loop alone writes
-        return None
-    send = ctypes.PyDLL(None, use_errno=True).send
-    send.argtypes = (ctypes.c_int, ctypes.c_char_p, ctypes.c_size_t, ctypes.c_int)
-    send.restype = ctypes.c_ssize_t
-    return send
-
-
-_send: Final = _send_at_once()
-_NOW: Final = getattr(socket, "MSG_DONTWAIT", 0) | getattr(socket, "MSG_NOSIGNAL", 0)
 
 
 class OneWrite:
