@@ -7,13 +7,14 @@ from service.imaging.decode import DecodedImage, ImageInfo, decode
 from service.imaging.dense import percentiles, seen_part, spread
 from service.imaging.depth_picture import draw_depth
 from service.imaging.draw import draw_boxes, draw_labels
-from service.imaging.encode import encode_jpeg, encode_npy, encode_png, encode_webp
+from service.imaging.encode import encode_jpeg, encode_npy, encode_webp
 from service.imaging.fit import fit
 from service.imaging.limits import ImageFormat, ImageLimits
 from service.imaging.load import load
 from service.imaging.outlines import Polygon, trace_polygons
 from service.imaging.palette import PALETTE, Colour, class_colour, shade
 from service.imaging.placement import FitSpec, Placement, place
+from service.imaging.png import encode_png
 from service.imaging.points import PinholeCamera, back_project, encode_ply
 from service.imaging.regions import Region, find_regions
 from service.imaging.rle import Rle

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from service.imaging.palette import Colour
+from service.imaging.palette import Colour, text_colour
 
 # Smaller pictures are enlarged to this, for text on them could not be read.
 MIN_LONG_SIDE_PX = 480
@@ -69,6 +69,46 @@ def shorten(text: str, face: ImageFont.FreeTypeFont, width_px: float) -> str:
         else:
             high = middle - 1
     return text[:low].rstrip() + ELLIPSIS
+
+
+@dataclass(frozen=True, slots=True)
+class Tag:
+    """A name on a ground of its colour."""
+
+    text: str
+    colour: Colour
+    style: Style
+
+    @property
+    def size_px(self) -> tuple[int, int]:
+        font_px = self.style.font_px
+        return _width_px(self.text, font_px) + 2 * self.style.pad_px, round(font_px * 1.5)
+
+    def draw(self, page: Image.Image, left: int, top: int) -> None:
+        width, height = self.size_px
+        fill_rounded(
+            page, (left, top, left + width, top + height), self.style.line_px * 2, self.colour
+        )
+        ink = _inked(self.text, self.style.font_px, height)
+        page.paste(text_colour(self.colour), (left + self.style.pad_px, top), ink)
+
+
+# Names come again and again, and to form letters takes longer than all else that a tag does.
+
+
+@lru_cache(maxsize=1024)
+def _width_px(text: str, font_px: int) -> int:
+    return round(font(font_px).getlength(text))
+
+
+@lru_cache(maxsize=256)
+def _inked(text: str, font_px: int, height_px: int) -> Image.Image:
+    """How much ink falls on each pixel of a line of text, in the middle of the height."""
+    face = font(font_px)
+    width_px = max(1, math.ceil(face.getlength(text)) + font_px)  # letters may lean out
+    mask = Image.new("L", (width_px, height_px), 0)
+    ImageDraw.Draw(mask).text((0, height_px / 2), text, fill=255, font=face, anchor="lm")
+    return mask
 
 
 def fill_rounded(

@@ -14,34 +14,26 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.cells import CellMap
+from service.imaging.png import AS_ABOVE, AS_THE_LEFT, RGB, png_file
 
-_SIGNATURE: Final = b"\x89PNG\r\n\x1a\n"
-_AS_THE_LEFT: Final = 1
-_AS_ABOVE: Final = 2
-"""The filters of a row: its bytes are the differences from those of that neighbour."""
 _ADLER: Final = 65521
 
 
 def encode_cell_png(cell_map: CellMap, texts: Mapping[str, str]) -> bytes:
-    """RGB, where R is the cell's value and the others are 0; `texts` are ASCII.
+    """RGB, where R is the cell's value and the others are 0; with `texts` by their keywords.
 
     All rows of pixels in a row of cells are the same. The first is compressed; the others are
     written as often as need be from one that says: as above.
     """
-    header = struct.pack(">IIBBBBB", cell_map.width_px, cell_map.height_px, 8, 2, 0, 0, 0)
-    said = (
-        _chunk(b"tEXt", key.encode("ascii") + b"\0" + text.encode("ascii"))
-        for key, text in texts.items()
-    )
-    pixels = _chunk(b"IDAT", b"".join(_deflate(cell_map)))
-    return b"".join([_SIGNATURE, _chunk(b"IHDR", header), *said, pixels, _chunk(b"IEND", b"")])
+    data = b"".join(_deflate(cell_map))
+    return png_file(cell_map.width_px, cell_map.height_px, 8, RGB, data, texts)
 
 
 def _deflate(cell_map: CellMap) -> Iterator[bytes]:
     """A zlib stream (RFC 1950). A full flush ends on a byte, and nothing after it refers to what
     was before, so that pieces of several compressors follow one another."""
     rows = _first_rows(cell_map)
-    same = bytes([_AS_ABOVE]) + bytes(rows.shape[1] - 1)
+    same = bytes([AS_ABOVE]) + bytes(rows.shape[1] - 1)
     same_packed = _compressor()
     again = same_packed.compress(same) + same_packed.flush(zlib.Z_FULL_FLUSH)
     packed = _compressor()
@@ -62,7 +54,7 @@ def _first_rows(cell_map: CellMap) -> NDArray[np.uint8]:
     """The first row of pixels of each row of cells, filtered: [h, 1 + 3 W]."""
     values = cell_map.cells.repeat(np.diff(cell_map.columns_px), axis=1)  # [h, W]
     rows = np.zeros((len(values), 1 + 3 * values.shape[1]), np.uint8)
-    rows[:, 0] = _AS_THE_LEFT
+    rows[:, 0] = AS_THE_LEFT
     rows[:, 1] = values[:, 0]
     np.subtract(values[:, 1:], values[:, :-1], out=rows[:, 4::3])
     return rows
@@ -74,13 +66,9 @@ def _compressor() -> zlib._Compress:
 
 
 def _adler_of_same(checksum: int, size: int, times: int) -> int:
-    """Adler-32 (RFC 1950, 8.2) after as many rows more of `_AS_ABOVE` and zeros: the sum of bytes
+    """Adler-32 (RFC 1950, 8.2) after as many rows more of `AS_ABOVE` and zeros: the sum of bytes
     grows by the former once a row, the sum of sums by the sum of bytes once a byte."""
     low, high = checksum & 0xFFFF, checksum >> 16
-    high += size * (times * low + _AS_ABOVE * times * (times + 1) // 2)
-    low += _AS_ABOVE * times
+    high += size * (times * low + AS_ABOVE * times * (times + 1) // 2)
+    low += AS_ABOVE * times
     return high % _ADLER << 16 | low % _ADLER
-
-
-def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))

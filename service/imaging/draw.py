@@ -8,8 +8,8 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from service.imaging.canvas import Style, fill_rounded, font, readable, shorten, tint
-from service.imaging.palette import Colour, mix, text_colour
+from service.imaging.canvas import Style, Tag, fill_rounded, font, readable, shorten, tint
+from service.imaging.palette import Colour, mix
 from service.imaging.tags import Rect, place_tags
 
 _PANEL: Colour = (22, 24, 29)
@@ -46,15 +46,11 @@ def draw_boxes(
     order = list(range(len(boxes)))
     if scores is not None:
         order.sort(key=lambda at: -scores[at])
-    height = round(style.font_px * 1.5)
-    sizes = [(round(face.getlength(texts[at])) + 2 * style.pad_px, height) for at in order]
+    tags = [Tag(texts[at], colours[at], style) for at in order]
     outer = [_grown(boxes[at], style.line_px // 2) for at in order]
-    tags = place_tags(outer, sizes, page.size)
-    pen = ImageDraw.Draw(page)
-    for at, tag in reversed(list(zip(order, tags, strict=True))):
-        fill_rounded(page, tag, style.line_px * 2, colours[at])
-        middle = tag[0] + style.pad_px, (tag[1] + tag[3]) / 2
-        pen.text(middle, texts[at], fill=text_colour(colours[at]), font=face, anchor="lm")
+    places = place_tags(outer, [tag.size_px for tag in tags], page.size)
+    for tag, (left, top, _, _) in reversed(list(zip(tags, places, strict=True))):
+        tag.draw(page, left, top)
     return np.asarray(page)
 
 

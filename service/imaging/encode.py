@@ -1,34 +1,14 @@
-"""Pixels to PNG, JPEG, WebP and npy bytes, at settings that favour speed over the last byte."""
+"""Pixels to JPEG and WebP, and numbers to npy; PNG has a file of its own."""
 
 from __future__ import annotations
 
 import io
-import zlib
-from collections.abc import Mapping
-from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 import simplejpeg
 from numpy.typing import NDArray
 from PIL import Image
-from PIL.PngImagePlugin import PngInfo
-
-_SILENT: Mapping[str, str] = MappingProxyType({})
-
-
-def encode_png(pixels: NDArray[Any], *, texts: Mapping[str, str] = _SILENT) -> bytes:
-    """[H, W] uint8 or uint16, [H, W, 3] or [H, W, 4] uint8. Lossless; `texts` are tEXt."""
-    buffer = io.BytesIO()
-    said = PngInfo()
-    for key, text in texts.items():
-        said.add_text(key, text)
-    # Runs alone: on photographs faster and smaller than the first level of a full search, and
-    # a map of regions is hardly anything but runs.
-    Image.fromarray(np.ascontiguousarray(pixels)).save(
-        buffer, "PNG", compress_level=1, compress_type=zlib.Z_RLE, pnginfo=said
-    )
-    return buffer.getvalue()
 
 
 def encode_jpeg(pixels: NDArray[np.uint8], *, quality: int = 90) -> bytes:

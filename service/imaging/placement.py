@@ -53,8 +53,9 @@ class Placement:
         """Boxes or points [..., 2k] from the model's input to the image as sent."""
         mapped = _map(boxes_xyxy_px, self.input_rect_px, self.image_rect_px)
         if clip:
-            np.clip(mapped[..., 0::2], 0, self.image_width_px, out=mapped[..., 0::2])
-            np.clip(mapped[..., 1::2], 0, self.image_height_px, out=mapped[..., 1::2])
+            sides = np.array((self.image_width_px, self.image_height_px))
+            pairs = mapped.reshape(-1, 2)
+            np.maximum(np.minimum(pairs, sides, out=pairs), 0, out=pairs)
         return mapped
 
     @property
@@ -97,8 +98,8 @@ def _map(coordinates: ArrayLike, source: Rect, target: Rect) -> NDArray[Any]:
     array = np.asarray(coordinates)
     if not np.issubdtype(array.dtype, np.floating):
         array = array.astype(np.float64)
-    mapped = np.empty_like(array)
-    for axis in (0, 1):
-        scale = (target[axis + 2] - target[axis]) / (source[axis + 2] - source[axis])
-        mapped[..., axis::2] = (array[..., axis::2] - source[axis]) * scale + target[axis]
-    return mapped
+    across = (target[2] - target[0]) / (source[2] - source[0])
+    down = (target[3] - target[1]) / (source[3] - source[1])
+    pairs = array.reshape(-1, 2)  # x, y
+    mapped = np.asarray((pairs - source[:2]) * (across, down) + target[:2], array.dtype)
+    return mapped.reshape(array.shape)

@@ -7,16 +7,18 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import numpy as np
 from numpy.typing import NDArray
-from PIL import Image, ImageDraw, ImageFilter
+from PIL import Image
 
-from service.imaging.canvas import Style, fill_rounded, font, readable, shorten
+from service.imaging.canvas import Style, Tag, font, readable, shorten
 from service.imaging.cells import NOTHING, CellMap
-from service.imaging.palette import Colour, text_colour
+from service.imaging.palette import Colour
 from service.imaging.tags import Rect, place_tags
+
+Counts = NDArray[np.unsignedinteger[Any]]
 
 _FILL: Final = 0.5
 _EDGE: Final = 0.95
@@ -59,10 +61,10 @@ def _paint(
         fill[region.value] = round(255 * _FILL)
         firm[region.value] = round(255 * (_EDGE if region.stands_out else _FILL))
     regional = Image.fromarray(values)
-    # The share of the pixels around that lie at an edge: a straight one fills a row in 2 r + 1.
-    near = Image.fromarray(_edges(values)).filter(ImageFilter.BoxBlur(line_px))
-    row = 255 / (2 * line_px + 1)
-    near = near.point([min(255, round(255 * share / row)) for share in range(256)])
+    row = 2 * line_px + 1
+    near = Image.fromarray(_edges_around(values, row))
+    # A straight edge fills a row of the pixels around.
+    near = near.point([min(255, round(255 * count / row)) for count in range(256)])
     opacity = Image.composite(regional.point(firm.tolist()), regional.point(fill.tolist()), near)
     layer = regional.convert("P")
     layer.putpalette(colours.tobytes())
@@ -70,14 +72,37 @@ def _paint(
 
 
 def _edges(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """255 on both sides of every line between two values."""
+    """1 on both sides of every line between two values."""
     is_edge = np.zeros(values.shape, np.bool_)
     across, down = values[:, 1:] != values[:, :-1], values[1:] != values[:-1]
     is_edge[:, 1:] |= across
     is_edge[:, :-1] |= across
     is_edge[1:] |= down
     is_edge[:-1] |= down
-    return is_edge.view(np.uint8) * np.uint8(255)
+    return is_edge.view(np.uint8)
+
+
+def _edges_around(values: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
+    """How many of the row x row pixels around are at an edge; from 255 on they are not counted."""
+    counts: Counts = _edges(values).astype(np.uint8 if row**2 < 256 else np.uint16)
+    counts = _window_sums(_window_sums(counts, row).T, row).T
+    return np.minimum(counts, 255).astype(np.uint8, copy=False)
+
+
+def _window_sums(values: Counts, width: int) -> Counts:
+    """The sum of the `width` values around each along the first axis, `width` being odd: of twice
+    as many at each step. Beyond the ends all is 0."""
+    length, beside = values.shape
+    padded = np.zeros_like(values, shape=(length + width - 1, beside))  # as it lies in memory
+    padded[width // 2 : width // 2 + length] = values
+    total, done = padded[:length].copy("K"), 1  # of how many values
+    doubled, many = padded, 1
+    while done < width:
+        doubled, many = doubled[:-many] + doubled[many:], 2 * many
+        if width & many:
+            total += doubled[done : done + length]
+            done += many
+    return total
 
 
 def _name(
@@ -89,12 +114,12 @@ def _name(
 ) -> None:
     """The small choose first, for they have the least room."""
     face = font(style.font_px)
-    height = round(style.font_px * 1.5)
     rooms = widest_rooms(cell_map)
-    boxes, sizes, named = [], [], []
+    boxes, tags = [], []
     for region in sorted(regions, key=lambda region: _area(region.box_px)):
         text = shorten(region.text, face, page.width - 2 * style.pad_px)
-        width = round(face.getlength(text)) + 2 * style.pad_px
+        tag = Tag(text, region.colour, style)
+        width, height = tag.size_px
         x, y, half_px = rooms.get(region.value, (0.0, 0.0, 0.0))
         if half_px * scale >= height:
             left, top = round(x * scale - width / 2), round(y * scale + height / 2)
@@ -102,14 +127,10 @@ def _name(
         else:
             left, top, right, bottom = (round(side * scale) for side in region.box_px)
             boxes.append((left, top, right, bottom))
-        sizes.append((width, height))
-        named.append((text, region.colour))
-    pen = ImageDraw.Draw(page)
-    tags = place_tags(boxes, sizes, page.size)
-    for tag, (text, colour) in reversed(list(zip(tags, named, strict=True))):
-        fill_rounded(page, tag, style.line_px * 2, colour)
-        middle = tag[0] + style.pad_px, (tag[1] + tag[3]) / 2
-        pen.text(middle, text, fill=text_colour(colour), font=face, anchor="lm")
+        tags.append(tag)
+    places = place_tags(boxes, [tag.size_px for tag in tags], page.size)
+    for tag, (left, top, _, _) in reversed(list(zip(tags, places, strict=True))):
+        tag.draw(page, left, top)
 
 
 def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
@@ -121,10 +142,11 @@ def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
     )
     coarse = cell_map.cells[np.ix_(rows, columns)]  # [h, w]
     depth = np.zeros(coarse.shape, np.int64)
-    left = coarse
-    while (left != NOTHING).any():
-        depth += left != NOTHING
-        left = _shrunk(left)
+    left = coarse != NOTHING
+    inner = left & _amid_its_like(coarse)
+    while left.any():
+        depth += left
+        left, inner = inner, _shrunk(inner)
     y_px = (cell_map.rows_px[rows] + cell_map.rows_px[rows + 1]) / 2
     x_px = (cell_map.columns_px[columns] + cell_map.columns_px[columns + 1]) / 2
     rooms = {}
@@ -138,18 +160,23 @@ def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
     return rooms
 
 
-def _shrunk(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
-    """What is left of every region without the cells at its edge, and at the image's."""
-    kept = np.full(values.shape, NOTHING, np.uint8)
-    height, width = values.shape
-    if height < 3 or width < 3:
-        return kept
-    middle = values[1:-1, 1:-1]
-    same = np.ones(middle.shape, np.bool_)
-    for down in range(3):
-        for across in range(3):
-            same &= values[down : height - 2 + down, across : width - 2 + across] == middle
-    kept[1:-1, 1:-1] = np.where(same, middle, NOTHING)
+def _amid_its_like(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether all around a cell have its value; those at the edge of the image have no all."""
+    across = np.zeros(values.shape, np.bool_)
+    across[:, 1:-1] = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
+    amid = np.zeros(values.shape, np.bool_)
+    middle = values[1:-1]
+    amid[1:-1] = (middle == values[:-2]) & (middle == values[2:])
+    amid[1:-1] &= across[:-2] & across[1:-1] & across[2:]
+    return amid
+
+
+def _shrunk(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Without the cells at the edge. No two regions touch that were shrunk once."""
+    across = np.zeros(inside.shape, np.bool_)
+    across[:, 1:-1] = inside[:, :-2] & inside[:, 1:-1] & inside[:, 2:]
+    kept = np.zeros(inside.shape, np.bool_)
+    kept[1:-1] = across[:-2] & across[1:-1] & across[2:]
     return kept
 
 

@@ -116,6 +116,11 @@ class DepthMap:
     def seen(self) -> NDArray[np.float32]:
         return seen_part(self.depth, self.placement)
 
+    @property
+    def ordered(self) -> NDArray[np.float32]:
+        """What is seen, the nearest first."""
+        return np.sort(self.seen, axis=None)
+
 
 @dataclass(frozen=True, slots=True)
 class _Document:
@@ -188,17 +193,19 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
         return DepthMap(depth, seen.placement, seen.info, unit, _camera(manifest, options, seen))
 
     def tell(self, answer: DepthMap) -> Depth:
-        seen = answer.seen
+        ordered = answer.ordered
         return Depth(
             width=answer.info.width_px,
             height=answer.info.height_px,
             unit=answer.unit,
-            min=round(float(seen.min()), 4),
-            max=round(float(seen.max()), 4),
-            mean=round(float(seen.mean(dtype=np.float64)), 4),
+            min=round(float(ordered[0]), 4),
+            max=round(float(ordered[-1]), 4),
+            mean=round(float(ordered.mean(dtype=np.float64)), 4),
             percentiles={
                 str(percent): round(level, 4)
-                for percent, level in zip(PERCENTILES, percentiles(seen, PERCENTILES), strict=True)
+                for percent, level in zip(
+                    PERCENTILES, percentiles(ordered, PERCENTILES), strict=True
+                )
             },
             camera=answer.camera,
         )
@@ -211,7 +218,7 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
         options: DepthOptions,
     ) -> NDArray[np.uint8]:
         # A few wild pixels, at an edge for instance, are not to take all the colours.
-        near, far = percentiles(answer.seen, (PERCENTILES[0], PERCENTILES[-1]))
+        near, far = percentiles(answer.ordered, (PERCENTILES[0], PERCENTILES[-1]))
         depth = spread(answer.depth, answer.placement)
         return draw_depth(depth, near, far, _SHORT[answer.unit])
 

@@ -2,9 +2,16 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from scipy.ndimage import correlate
 
 from service.imaging.cells import CellMap
-from service.imaging.segment_picture import Painted, draw_segments, widest_rooms
+from service.imaging.segment_picture import (
+    Painted,
+    _edges,
+    _edges_around,
+    draw_segments,
+    widest_rooms,
+)
 
 RED, BLUE = (220, 30, 20), (20, 40, 230)
 SCENE = np.zeros((48, 64), np.uint8)
@@ -79,3 +86,11 @@ def test_nothing_found_leaves_the_picture_as_it_is() -> None:
     grey = np.full((480, 640, 3), 100, np.uint8)
     empty = scaled(np.zeros((48, 64), np.uint8), 10)
     np.testing.assert_array_equal(draw_segments(grey, empty, []), grey)
+
+
+@pytest.mark.parametrize("row", [3, 7, 15, 17, 27])
+def test_edges_are_counted_in_squares(row: int) -> None:
+    values = np.random.default_rng(0).integers(0, 2, (30, 41), dtype=np.uint8)
+    is_edge = _edges(values).astype(int)
+    expected = correlate(is_edge, np.ones((row, row), int), mode="constant")
+    np.testing.assert_array_equal(_edges_around(values, row), np.minimum(expected, 255))
