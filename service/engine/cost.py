@@ -9,11 +9,13 @@ import time
 from collections.abc import Callable, Sequence
 
 SMOOTHING = 0.1
+FIRST, LAST = 10, 200
+"""So many measurements of a size the next one counts for one of, at the least and at the most."""
 PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
 TRY_EVERY = 128
-"""Batches between two trials of a larger one."""
+"""Batches between two trials of another size."""
 
 FORGETTING = 0.02
 """The share by which each job that is done makes earlier ones count for less."""
@@ -24,9 +26,12 @@ SLOWEST = 4.0
 class CostCurve:
     """Seconds of one worker for a batch of b samples: T(b) = run(b) + b · host.
 
-    `run(b)` is a smoothed measurement at each batch size that was seen, interpolated between;
-    `host` is what decoding and answering take for one sample. Not locked: its lane's device is
-    the one owner.
+    `run(b)` was measured at each batch size that was seen, and is interpolated between; `host` is
+    what decoding and answering take for one sample. Not locked: its lane's device is the one owner.
+
+    How fast the device is changes by the second, with its clock and its neighbours. So what a run
+    took tells first how slow the device is now, for every size, and only little by little what
+    this size costs beside the others: sizes that were seen at different times can be compared.
 
     With `buckets`, a batch costs what the next of them does, to which it is padded.
     """
@@ -34,16 +39,27 @@ class CostCurve:
     def __init__(self, buckets: Sequence[int] = ()) -> None:
         self._buckets = tuple(buckets)
         self._sizes: list[int] = []
-        self._run_s: dict[int, float] = {}
+        self._usual_s: dict[int, float] = {}
+        """Of each size, on a device of slowness 1."""
+        self._seen: dict[int, int] = {}
+        self._slowness = 1.0
         self._host_s: float | None = None
         self._since_tried = 0
+        self._tried_less = False
 
     def observe_run(self, batch: int, seconds: float) -> None:
+        if seconds <= 0:  # the clock was too coarse
+            return
         batch = self._padded(batch)
-        if batch not in self._run_s:
+        if batch not in self._usual_s:
             bisect.insort(self._sizes, batch)
-            self._run_s[batch] = seconds
-        self._run_s[batch] += SMOOTHING * (seconds - self._run_s[batch])
+            self._usual_s[batch] = seconds / self._slowness
+            self._seen[batch] = FIRST
+            return
+        slowness = seconds / self._usual_s[batch]
+        self._usual_s[batch] *= 1 + (slowness / self._slowness - 1) / self._seen[batch]
+        self._seen[batch] = min(self._seen[batch] + 1, LAST)
+        self._slowness += SMOOTHING * (slowness - self._slowness)
 
     def observe_host(self, seconds: float) -> None:
         """Seconds to prepare and finish one sample."""
@@ -62,28 +78,33 @@ class CostCurve:
         smaller = self._sizes[: bisect.bisect_left(self._sizes, available)]
         cheapest = self._run(available) / available
         for batch in smaller:
-            cheapest = min(cheapest, self._run_s[batch] / batch)
+            cheapest = min(cheapest, self._run(batch) / batch)
         host_s = self._host_s or 0.0
         enough = (cheapest + host_s) * (1 + PAYS) - host_s
         for batch in smaller:
-            if self._run_s[batch] / batch <= enough:
+            if self._run(batch) / batch <= enough:
                 return batch
         return available
 
     def batch_to_run(self, available: int) -> int:
-        """The paying batch, or now and then twice as much, to learn what that costs.
+        """The paying batch, or now and then twice or half as much, to learn what that costs.
 
-        Always where the largest size that was seen pays: the curve may go on falling. Otherwise
-        rarely: a size that once seemed dear by chance would never be measured again.
+        Twice always where the largest size that was seen pays: the curve may go on falling.
+        Otherwise rarely: a size that once seemed dear or cheap by chance would be shunned, or
+        kept, for ever.
         """
         batch = self.paying_batch(available)
-        if batch == available or not self._sizes:
+        if not self._sizes:
             return batch
+        if self._sizes[-1] <= batch < available:
+            self._since_tried = 0
+            return min(2 * batch, available)
         self._since_tried += 1
-        if batch < self._sizes[-1] and self._since_tried < TRY_EVERY:
+        if self._since_tried < TRY_EVERY:
             return batch
         self._since_tried = 0
-        return min(2 * batch, available)
+        self._tried_less = batch > 1 and not self._tried_less
+        return batch // 2 if self._tried_less else min(2 * batch, available)
 
     def points(self) -> dict[int, float]:
         """The measured curve, for people and for sizing."""
@@ -94,20 +115,20 @@ class CostCurve:
         return self._buckets[at] if at < len(self._buckets) else batch
 
     def _run(self, batch: int) -> float:
-        if not self._sizes:
-            return 0.0
-        batch = self._padded(batch)
-        if (seen_s := self._run_s.get(batch)) is not None:
+        return self._slowness * self._usually(self._padded(batch)) if self._sizes else 0.0
+
+    def _usually(self, batch: int) -> float:
+        if (seen_s := self._usual_s.get(batch)) is not None:
             return seen_s
         at = bisect.bisect_left(self._sizes, batch)
         if at == 0:  # smaller than any seen: cost does not fall below proportion
-            return self._run_s[self._sizes[0]] * batch / self._sizes[0]
+            return self._usual_s[self._sizes[0]] * batch / self._sizes[0]
         below = self._sizes[at - 1]
         if at == len(self._sizes):  # larger than any seen: assume no further gain
-            return self._run_s[below] * batch / below
+            return self._usual_s[below] * batch / below
         above = self._sizes[at]
         share = (batch - below) / (above - below)
-        return self._run_s[below] * (1 - share) + self._run_s[above] * share
+        return self._usual_s[below] * (1 - share) + self._usual_s[above] * share
 
 
 class Pace:

@@ -2,6 +2,11 @@
 
 from __future__ import annotations
 
+import math
+from collections import Counter
+from collections.abc import Callable
+
+import numpy as np
 import pytest
 
 from service.engine.cost import SLOWEST, TRY_EVERY, CostCurve, Pace
@@ -50,6 +55,8 @@ def test_the_host_adds_to_each_sample() -> None:
 
 def test_a_curve_follows_a_device_that_became_slower() -> None:
     curve = measured(processor, 1)
+    for _ in range(20):
+        curve.observe_run(1, 0.010)
     curve.observe_run(1, 0.020)
     assert 0.010 < curve.seconds(1) < 0.012, "one outlier must not carry the curve away"
 
@@ -106,7 +113,7 @@ def test_what_was_tried_and_did_not_pay_is_left() -> None:
 
 def test_a_size_that_seemed_dear_by_chance_is_tried_again() -> None:
     curve = measured(accelerator, 1)
-    curve.observe_run(2, 0.050)
+    curve.observe_run(2, 0.030)
     tried = set()
     for _ in range(20 * TRY_EVERY):
         batch = curve.batch_to_run(8)
@@ -115,6 +122,47 @@ def test_a_size_that_seemed_dear_by_chance_is_tried_again() -> None:
 
     assert curve.paying_batch(8) == 8
     assert tried == {1, 2, 4, 8}
+
+
+def test_a_size_that_seemed_cheap_by_chance_is_left_again() -> None:
+    curve = measured(processor, 1)
+    curve.observe_run(2, 0.016)
+    assert curve.paying_batch(8) == 2
+    for _ in range(6 * TRY_EVERY):
+        batch = curve.batch_to_run(8)
+        curve.observe_run(batch, processor(batch))
+
+    assert curve.paying_batch(8) == 1
+
+
+def test_a_slow_minute_makes_every_size_slower() -> None:
+    curve = measured(accelerator, 1, 2, 4, 8)
+    for _ in range(100):
+        curve.observe_run(8, accelerator(8))
+    for _ in range(30):
+        curve.observe_run(8, 1.5 * accelerator(8))
+
+    assert curve.seconds(8) == pytest.approx(1.5 * accelerator(8), rel=0.02)
+    assert curve.seconds(2) == pytest.approx(1.5 * accelerator(2), rel=0.1)
+
+
+@pytest.mark.parametrize(
+    ("seconds", "wanted"),
+    [(processor, 1), (lambda b: 0.01 * b * (1.0 if b == 1 else 0.8), 2), (accelerator, 16)],
+)
+def test_a_device_whose_speed_drifts_does_not_mislead(
+    seconds: Callable[[int], float], wanted: int
+) -> None:
+    random = np.random.default_rng(0)
+    curve = measured(seconds, 1)
+    drift, samples = 0.0, Counter[int]()
+    while samples.total() < 10_000:
+        batch = curve.batch_to_run(16)
+        drift = 0.99 * drift + 0.14 * random.normal(0, 0.15)  # for seconds, by 15 %
+        curve.observe_run(batch, seconds(batch) * math.exp(drift + random.normal(0, 0.05)))
+        samples[batch] += batch
+
+    assert samples[wanted] > 0.9 * samples.total()
 
 
 def test_a_lane_that_was_never_measured_takes_all_there_is() -> None:
