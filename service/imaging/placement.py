@@ -53,9 +53,9 @@ class Placement:
         """Boxes or points [..., 2k] from the model's input to the image as sent."""
         mapped = _map(boxes_xyxy_px, self.input_rect_px, self.image_rect_px)
         if clip:
-            sides = np.array((self.image_width_px, self.image_height_px))
             pairs = mapped.reshape(-1, 2)
-            np.maximum(np.minimum(pairs, sides, out=pairs), 0, out=pairs)
+            np.minimum(pairs, (self.image_width_px, self.image_height_px), out=pairs)
+            np.maximum(pairs, 0, out=pairs)
         return mapped
 
     @property
@@ -96,7 +96,7 @@ def place(spec: FitSpec, image_width_px: int, image_height_px: int) -> Placement
 
 def _map(coordinates: ArrayLike, source: Rect, target: Rect) -> NDArray[Any]:
     array = np.asarray(coordinates)
-    if not np.issubdtype(array.dtype, np.floating):
+    if array.dtype.kind != "f":
         array = array.astype(np.float64)
     across = (target[2] - target[0]) / (source[2] - source[0])
     down = (target[3] - target[1]) / (source[3] - source[1])

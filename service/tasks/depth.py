@@ -200,7 +200,7 @@ class DepthTask(ImageTask[DepthOptions, DepthMap]):
             unit=answer.unit,
             min=round(float(ordered[0]), 4),
             max=round(float(ordered[-1]), 4),
-            mean=round(float(ordered.mean(dtype=np.float64)), 4),
+            mean=round(float(ordered.mean()), 4),
             percentiles={
                 str(percent): round(level, 4)
                 for percent, level in zip(
