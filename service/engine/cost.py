@@ -14,7 +14,7 @@ FIRST, LAST = 10, 200
 PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
-TRY_EVERY = 128
+TRY_EVERY = 64
 """Batches between two trials of another size."""
 
 FORGETTING = 0.02
@@ -43,6 +43,8 @@ class CostCurve:
         """Of each size, on a device of slowness 1."""
         self._seen: dict[int, int] = {}
         self._slowness = 1.0
+        self._latest = 0
+        """The size that ran last."""
         self._host_s: float | None = None
         self._since_tried = 0
         self._tried_less = False
@@ -57,8 +59,11 @@ class CostCurve:
             self._seen[batch] = FIRST
             return
         slowness = seconds / self._usual_s[batch]
-        self._usual_s[batch] *= 1 + (slowness / self._slowness - 1) / self._seen[batch]
+        # After a run of another size the device is known: what is new is this one's cost.
+        known = self._seen[batch] if batch == self._latest else FIRST
+        self._usual_s[batch] *= 1 + (slowness / self._slowness - 1) / known
         self._seen[batch] = min(self._seen[batch] + 1, LAST)
+        self._latest = batch
         self._slowness += SMOOTHING * (slowness - self._slowness)
 
     def observe_host(self, seconds: float) -> None:
