@@ -51,6 +51,7 @@ FULL = Pace(3, 3.0, 300, 5.0, (0.25, 0.5, 0.75, 0.9, 1.0, 1.25, 1.5, 2.0, 3.0, 4
 QUICK = Pace(1, 1.0, 0, 1.5, (0.5, 1.0, 4.0), 1.0)
 CONCURRENCIES = (1, 8, 32)
 QUIET_CORES = 0.1
+STOLEN_SHARE = 0.02
 
 
 def main(
@@ -128,23 +129,27 @@ def _measure(
         client=closed.client()[0],
         picture_bytes=(scratch / "picture.jpg").stat().st_size,
         quick=quick,
-        notes=tuple(notes),
     )
     windows: list[Window | CeilingWindow] = []
     sweeps = []
+    stolen_in_all = machine.Stolen()
     for subject in compared:
         console.rule(subject.name)
         # The others only know how to name what is in an image.
         beside = others if subject.bundle.manifest.task == "classify" else []
         windows += _closed_loops(subject, [panoptes, bare, *beside], scratch, pace)
+        stolen = machine.Stolen()
         sweeps.append(_sweep(subject, scratch, pace))
+        notes += _thefts(stolen.share(), f"the open loop of *{subject.name}*")
     for subject in shipped:
         console.rule(subject.name)
         windows += _closed_loops(subject, [panoptes, bare], scratch, pace)
     console.rule("start and memory")
     stand_ins = [subject.repository for subject in compared]
+    notes += _thefts(stolen_in_all.share(), "the run")
     return dataclasses.replace(
         results,
+        notes=tuple(notes),
         windows=tuple(w for w in windows if isinstance(w, Window)),
         ceilings=tuple(w for w in windows if isinstance(w, CeilingWindow)),
         sweeps=tuple(sweeps),
@@ -190,6 +195,11 @@ def _disturbances(before: float, after: float) -> Iterator[str]:
             f"**the machine was not quiet**: others used {before:.2f} cores before the run and "
             f"{after:.2f} after. These figures should not be quoted."
         )
+
+
+def _thefts(share: float, during: str) -> Iterator[str]:
+    if share > STOLEN_SHARE:
+        yield f"during {during} the host took {share:.0%} of the cores for others."
 
 
 # -- models

@@ -20,6 +20,7 @@ PACKAGES = (
 
 
 SAMPLE_S = 1.5
+_STEAL = 7
 
 
 @dataclass(frozen=True)
@@ -64,6 +65,19 @@ def busy_cores() -> float:
     return round((_busy_ticks() - before) / os.sysconf("SC_CLK_TCK") / SAMPLE_S, 2)
 
 
+class Stolen:
+    """What the host gives to others of a virtual machine's cores, from when this was made."""
+
+    def __init__(self) -> None:
+        self._started = time.perf_counter()
+        self._before = _ticks()[_STEAL]
+
+    def share(self) -> float:
+        """Of all cores until now; 0 where the host does not tell."""
+        seconds = (_ticks()[_STEAL] - self._before) / os.sysconf("SC_CLK_TCK")
+        return seconds / (time.perf_counter() - self._started) / (os.cpu_count() or 1)
+
+
 def this_code() -> Code:
     versions = {}
     for package in PACKAGES:
@@ -81,8 +95,13 @@ def this_code() -> Code:
 
 def _busy_ticks() -> int:
     """Of all cores since the start, but for idling and waiting for a disk."""
-    user, nice, system, _idle, _iowait, *rest = _read("/proc/stat").split("\n")[0].split()[1:9]
-    return sum(map(int, (user, nice, system, *rest)))
+    user, nice, system, _idle, _iowait, *rest = _ticks()
+    return sum((user, nice, system, *rest))
+
+
+def _ticks() -> list[int]:
+    """user, nice, system, idle, iowait, irq, softirq and steal, since the start."""
+    return [int(field) for field in _read("/proc/stat").split("\n")[0].split()[1:9]]
 
 
 def _processor() -> str:

@@ -5,7 +5,9 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import dataclasses
+import os
 import threading
+import time
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from types import SimpleNamespace
@@ -180,6 +182,16 @@ def test_machine_sees_this_process_at_work(monkeypatch: pytest.MonkeyPatch) -> N
     finally:
         working.set()
         thread.join()
+
+
+def test_what_a_host_takes_away_is_a_share_of_all_cores(monkeypatch: pytest.MonkeyPatch) -> None:
+    ticks, seconds = [*[0] * 7, 500], [10.0]
+    monkeypatch.setattr(machine, "_ticks", lambda: list(ticks))
+    monkeypatch.setattr(time, "perf_counter", lambda: seconds[0])
+    stolen = machine.Stolen()
+    ticks[-1] += (os.cpu_count() or 1) * os.sysconf("SC_CLK_TCK")
+    seconds[0] += 4.0
+    assert stolen.share() == pytest.approx(1 / 4)
 
 
 def test_gates_say_what_was_missed() -> None:
