@@ -53,6 +53,7 @@ class CostCurve:
         if seconds <= 0:  # the clock was too coarse
             return
         batch = self._padded(batch)
+        latest, self._latest = self._latest, batch
         if batch not in self._usual_s:
             bisect.insort(self._sizes, batch)
             self._usual_s[batch] = seconds / self._slowness
@@ -60,10 +61,9 @@ class CostCurve:
             return
         slowness = seconds / self._usual_s[batch]
         # After a run of another size the device is known: what is new is this one's cost.
-        known = self._seen[batch] if batch == self._latest else FIRST
+        known = self._seen[batch] if batch == latest else FIRST
         self._usual_s[batch] *= 1 + (slowness / self._slowness - 1) / known
         self._seen[batch] = min(self._seen[batch] + 1, LAST)
-        self._latest = batch
         self._slowness += SMOOTHING * (slowness - self._slowness)
 
     def observe_host(self, seconds: float) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 
@@ -11,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageDraw, ImageFont
 
 from service.imaging.palette import Colour, text_colour
+from service.imaging.tags import Rect, place_tags
 
 # Smaller pictures are enlarged to this, for text on them could not be read.
 MIN_LONG_SIDE_PX = 480
@@ -84,13 +86,15 @@ class Tag:
         font_px = self.style.font_px
         return _width_px(self.text, font_px) + 2 * self.style.pad_px, round(font_px * 1.5)
 
-    def draw(self, page: Image.Image, left: int, top: int) -> None:
-        width, height = self.size_px
-        fill_rounded(
-            page, (left, top, left + width, top + height), self.style.line_px * 2, self.colour
-        )
-        ink = _inked(self.text, self.style.font_px, height)
-        page.paste(text_colour(self.colour), (left + self.style.pad_px, top), ink)
+
+def draw_tags(page: Image.Image, tags: Sequence[Tag], boxes: Sequence[Rect]) -> None:
+    """Each at its box. The first choose first, and lie above the others."""
+    places = place_tags(boxes, [tag.size_px for tag in tags], page.size)
+    for tag, place in reversed(list(zip(tags, places, strict=True))):
+        fill_rounded(page, place, tag.style.line_px * 2, tag.colour)
+        left, top, _, bottom = place
+        ink = _inked(tag.text, tag.style.font_px, bottom - top)
+        page.paste(text_colour(tag.colour), (left + tag.style.pad_px, top), ink)
 
 
 # Names come again and again, and to form letters takes longer than all else that a tag does.

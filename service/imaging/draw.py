@@ -8,9 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 from PIL import Image, ImageDraw, ImageFont
 
-from service.imaging.canvas import Style, Tag, fill_rounded, font, readable, shorten, tint
+from service.imaging.canvas import (
+    Style,
+    Tag,
+    draw_tags,
+    fill_rounded,
+    font,
+    readable,
+    shorten,
+    tint,
+)
 from service.imaging.palette import Colour, mix
-from service.imaging.tags import Rect, place_tags
+from service.imaging.tags import Rect
 
 _PANEL: Colour = (22, 24, 29)
 _TRACK: Colour = (46, 50, 59)
@@ -48,9 +57,7 @@ def draw_boxes(
         order.sort(key=lambda at: -scores[at])
     tags = [Tag(texts[at], colours[at], style) for at in order]
     outer = [_grown(boxes[at], style.line_px // 2) for at in order]
-    places = place_tags(outer, [tag.size_px for tag in tags], page.size)
-    for tag, (left, top, _, _) in reversed(list(zip(tags, places, strict=True))):
-        tag.draw(page, left, top)
+    draw_tags(page, tags, outer)
     return np.asarray(page)
 
 

@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.imaging.canvas import Style, Tag, font, readable, shorten
+from service.imaging.canvas import Style, Tag, draw_tags, font, readable, shorten
 from service.imaging.cells import NOTHING, CellMap
 from service.imaging.palette import Colour
-from service.imaging.tags import Rect, place_tags
+from service.imaging.tags import Rect
 
 Counts = NDArray[np.unsignedinteger[Any]]
 
@@ -128,9 +128,7 @@ def _name(
             left, top, right, bottom = (round(side * scale) for side in region.box_px)
             boxes.append((left, top, right, bottom))
         tags.append(tag)
-    places = place_tags(boxes, [tag.size_px for tag in tags], page.size)
-    for tag, (left, top, _, _) in reversed(list(zip(tags, places, strict=True))):
-        tag.draw(page, left, top)
+    draw_tags(page, tags, boxes)
 
 
 def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
