@@ -15,7 +15,8 @@ PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
 TRY_EVERY = 64
-"""Batches between two trials of another size."""
+"""Batches between two trials of another size. One that turned out cheaper is
+repeated after the next."""
 
 FORGETTING = 0.02
 """The share by which each job that is done makes earlier ones count for less."""
@@ -60,6 +61,9 @@ class CostCurve:
             self._seen[batch] = FIRST
             return
         slowness = seconds / self._usual_s[batch]
+        if batch != latest and slowness * (1 + PAYS) < self._slowness:  # a trial that promises much
+            self._since_tried = TRY_EVERY - 2
+            self._tried_less = batch > latest
         # After a run of another size the device is known: what is new is this one's cost.
         known = self._seen[batch] if batch == latest else FIRST
         self._usual_s[batch] *= 1 + (slowness / self._slowness - 1) / known

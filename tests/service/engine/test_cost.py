@@ -135,6 +135,17 @@ def test_a_size_that_seemed_cheap_by_chance_is_left_again() -> None:
     assert curve.paying_batch(8) == 1
 
 
+def test_a_trial_that_promises_much_is_repeated_soon() -> None:
+    curve = measured(processor, 1, 2, 4, 8, 16)
+    batches = 0
+    while curve.paying_batch(16) < 16:  # runs wait for something that is the same for all sizes
+        batch = curve.batch_to_run(16)
+        curve.observe_run(batch, accelerator(batch))
+        batches += 1
+
+    assert batches < 4 * TRY_EVERY
+
+
 def test_a_slow_minute_makes_every_size_slower() -> None:
     curve = measured(accelerator, 1, 2, 4, 8)
     for _ in range(100):
