@@ -10,13 +10,14 @@ from collections.abc import Callable, Sequence
 
 SMOOTHING = 0.1
 FIRST, LAST = 10, 200
-"""So many measurements of a size the next one counts for one of, at the least and at the most."""
+"""So many measurements of a size the next one counts for one of, at the least and at the most. One
+that follows the same size says half as much at first: it may be the device that changed."""
 PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
 TRY_EVERY = 64
-"""Batches between two trials of another size. One that turned out cheaper is
-repeated after the next."""
+"""Batches between two trials of another size. One that promises much is repeated after the next
+batch."""
 
 FORGETTING = 0.02
 """The share by which each job that is done makes earlier ones count for less."""
@@ -58,7 +59,7 @@ class CostCurve:
         if batch not in self._usual_s:
             bisect.insort(self._sizes, batch)
             self._usual_s[batch] = seconds / self._slowness
-            self._seen[batch] = FIRST
+            self._seen[batch] = 2 * FIRST
             return
         slowness = seconds / self._usual_s[batch]
         if batch != latest and slowness * (1 + PAYS) < self._slowness:  # a trial that promises much
@@ -82,16 +83,16 @@ class CostCurve:
 
     def paying_batch(self, available: int) -> int:
         """The smallest batch, of at most `available`, that is within `PAYS` of the cheapest."""
-        if available == 1:
-            return 1
+        if available == 1 or not self._sizes:
+            return available
         smaller = self._sizes[: bisect.bisect_left(self._sizes, available)]
-        cheapest = self._run(available) / available
+        cheapest = self._usually(self._padded(available)) / available
         for batch in smaller:
-            cheapest = min(cheapest, self._run(batch) / batch)
-        host_s = self._host_s or 0.0
+            cheapest = min(cheapest, self._usual_s[batch] / batch)
+        host_s = (self._host_s or 0.0) / self._slowness
         enough = (cheapest + host_s) * (1 + PAYS) - host_s
         for batch in smaller:
-            if self._run(batch) / batch <= enough:
+            if self._usual_s[batch] / batch <= enough:
                 return batch
         return available
 

@@ -140,11 +140,10 @@ def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
     )
     coarse = cell_map.cells[np.ix_(rows, columns)]  # [h, w]
     depth = np.zeros(coarse.shape, np.int64)
-    left = coarse != NOTHING
-    inner = left & _amid_its_like(coarse)
+    left, values = coarse != NOTHING, coarse
     while left.any():
         depth += left
-        left, inner = inner, _shrunk(inner)
+        left = values = left & _amid_its_like(values)  # no two touch that were shrunk once
     y_px = (cell_map.rows_px[rows] + cell_map.rows_px[rows + 1]) / 2
     x_px = (cell_map.columns_px[columns] + cell_map.columns_px[columns + 1]) / 2
     rooms = {}
@@ -158,7 +157,7 @@ def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
     return rooms
 
 
-def _amid_its_like(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+def _amid_its_like(values: NDArray[Any]) -> NDArray[np.bool_]:
     """Whether all around a cell have its value; those at the edge of the image have no all."""
     across = np.zeros(values.shape, np.bool_)
     across[:, 1:-1] = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
@@ -167,15 +166,6 @@ def _amid_its_like(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
     amid[1:-1] = (middle == values[:-2]) & (middle == values[2:])
     amid[1:-1] &= across[:-2] & across[1:-1] & across[2:]
     return amid
-
-
-def _shrunk(inside: NDArray[np.bool_]) -> NDArray[np.bool_]:
-    """Without the cells at the edge. No two regions touch that were shrunk once."""
-    across = np.zeros(inside.shape, np.bool_)
-    across[:, 1:-1] = inside[:, :-2] & inside[:, 1:-1] & inside[:, 2:]
-    kept = np.zeros(inside.shape, np.bool_)
-    kept[1:-1] = across[:-2] & across[1:-1] & across[2:]
-    return kept
 
 
 def _area(box: Rect) -> int:

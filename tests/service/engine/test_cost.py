@@ -55,8 +55,6 @@ def test_the_host_adds_to_each_sample() -> None:
 
 def test_a_curve_follows_a_device_that_became_slower() -> None:
     curve = measured(processor, 1)
-    for _ in range(20):
-        curve.observe_run(1, 0.010)
     curve.observe_run(1, 0.020)
     assert 0.010 < curve.seconds(1) < 0.012, "one outlier must not carry the curve away"
 
@@ -113,7 +111,7 @@ def test_what_was_tried_and_did_not_pay_is_left() -> None:
 
 def test_a_size_that_seemed_dear_by_chance_is_tried_again() -> None:
     curve = measured(accelerator, 1)
-    curve.observe_run(2, 0.030)
+    curve.observe_run(2, 0.050)
     tried = set()
     for _ in range(20 * TRY_EVERY):
         batch = curve.batch_to_run(8)
