@@ -16,13 +16,13 @@ from service.imaging.palette import PALETTE, Colour, class_colour, shade
 from service.imaging.placement import FitSpec, Placement, place
 from service.imaging.png import encode_png
 from service.imaging.points import PinholeCamera, back_project, encode_ply
-from service.imaging.regions import Region, find_regions
-from service.imaging.rle import Rle
+from service.imaging.regions import Box, Regions, find_regions
 from service.imaging.segment_picture import Painted, draw_segments
 
 __all__ = [
     "COLOUR_MAP",
     "PALETTE",
+    "Box",
     "CellMap",
     "Colour",
     "DecodedImage",
@@ -34,8 +34,7 @@ __all__ = [
     "PinholeCamera",
     "Placement",
     "Polygon",
-    "Region",
-    "Rle",
+    "Regions",
     "back_project",
     "class_colour",
     "colour_shares",

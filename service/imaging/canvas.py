@@ -39,14 +39,14 @@ class Style:
         return cls(font_px=font_px, line_px=max(3, round(font_px / 6)), pad_px=round(font_px * 0.4))
 
 
-def readable(image: NDArray[np.uint8]) -> tuple[Image.Image, float]:
-    """The picture [H, W, 3] as a page to draw on, and how many times larger it became."""
-    page = Image.fromarray(np.ascontiguousarray(image))
-    scale = min(MIN_LONG_SIDE_PX / max(page.size), _MAX_ENLARGEMENT)
+def readable(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
+    """The picture [H, W, 3] as large as text on it needs, and how many times larger it became."""
+    height, width = image.shape[:2]
+    scale = min(MIN_LONG_SIDE_PX / max(width, height), _MAX_ENLARGEMENT)
     if scale <= 1:
-        return page, 1.0
-    size = max(1, round(page.width * scale)), max(1, round(page.height * scale))
-    return page.resize(size, Image.Resampling.BICUBIC), scale
+        return image, 1.0
+    size = max(1, round(width * scale)), max(1, round(height * scale))
+    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)), scale
 
 
 @lru_cache(maxsize=64)
@@ -58,12 +58,12 @@ def font(size_px: int) -> ImageFont.FreeTypeFont:
     return loaded
 
 
-def shorten(text: str, face: ImageFont.FreeTypeFont, width_px: float) -> str:
+def shorten(text: str, font_px: int, width_px: float) -> str:
     """`text`, or as much of it as fits before an ellipsis, on one line."""
     text = " ".join(text.split())
-    if face.getlength(text) <= width_px:
+    if text_width(text, font_px) <= width_px:
         return text
-    low, high = 0, len(text)
+    face, low, high = font(font_px), 0, len(text)
     while low < high:
         middle = (low + high + 1) // 2
         if face.getlength(text[:middle].rstrip() + ELLIPSIS) <= width_px:
@@ -84,7 +84,7 @@ class Tag:
     @property
     def size_px(self) -> tuple[int, int]:
         font_px = self.style.font_px
-        return _width_px(self.text, font_px) + 2 * self.style.pad_px, round(font_px * 1.5)
+        return round(text_width(self.text, font_px)) + 2 * self.style.pad_px, round(font_px * 1.5)
 
 
 def draw_tags(page: Image.Image, tags: Sequence[Tag], boxes: Sequence[Rect]) -> None:
@@ -101,8 +101,8 @@ def draw_tags(page: Image.Image, tags: Sequence[Tag], boxes: Sequence[Rect]) -> 
 
 
 @lru_cache(maxsize=1024)
-def _width_px(text: str, font_px: int) -> int:
-    return round(font(font_px).getlength(text))
+def text_width(text: str, font_px: int) -> float:
+    return font(font_px).getlength(text)
 
 
 @lru_cache(maxsize=256)

@@ -11,10 +11,11 @@ from __future__ import annotations
 import functools
 import math
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, TypeVar
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
 from service.imaging.placement import Placement
 
@@ -28,6 +29,7 @@ MOST_CELLS: Final = 1024
 
 Ints = NDArray[np.int64]
 Map = NDArray[np.uint8]
+N = TypeVar("N", bound=np.generic)
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,8 +61,18 @@ class CellMap:
 
     def pixels(self) -> Map:
         """The map of the image [H, W]."""
-        across = self.cells.repeat(np.diff(self.columns_px), axis=1)
+        return self.spread(self.cells)
+
+    def spread(self, cells: NDArray[N]) -> NDArray[N]:
+        """Something else of every cell [h, w], for every pixel [H, W]."""
+        across = cells.repeat(np.diff(self.columns_px), axis=1)
         return across.repeat(np.diff(self.rows_px), axis=0)
+
+    def enlarged(self, width_px: int, height_px: int) -> CellMap:
+        """The map of a larger image, in cells of a pixel."""
+        size = width_px, height_px
+        values = Image.fromarray(self.pixels()).resize(size, Image.Resampling.NEAREST)
+        return CellMap(np.asarray(values), np.arange(height_px + 1), np.arange(width_px + 1))
 
 
 def lay_cells(values: Map, placement: Placement) -> CellMap:

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
-from PIL import Image, ImageDraw, ImageFont
+from PIL import Image, ImageDraw
 
 from service.imaging.canvas import (
     Style,
@@ -16,6 +16,7 @@ from service.imaging.canvas import (
     font,
     readable,
     shorten,
+    text_width,
     tint,
 )
 from service.imaging.palette import Colour, mix
@@ -43,15 +44,15 @@ def draw_boxes(
 
     Tags of high scores choose their place first. A picture too small for text is enlarged.
     """
-    page, scale = readable(image)
+    picture, scale = readable(image)
+    page = Image.fromarray(picture)
     style = Style.of(*page.size)
     boxes = [_on_page(box, scale, page.size) for box in np.asarray(boxes_xyxy_px).reshape(-1, 4)]
     # The large first, so that they cover no small one.
     for at in sorted(range(len(boxes)), key=lambda at: -_area(boxes[at])):
         _draw_box(page, boxes[at], colours[at], style)
 
-    face = font(style.font_px)
-    texts = _tag_texts(labels, scores, face, page.width - 2 * style.pad_px)
+    texts = _tag_texts(labels, scores, style.font_px, page.width - 2 * style.pad_px)
     order = list(range(len(boxes)))
     if scores is not None:
         order.sort(key=lambda at: -scores[at])
@@ -64,22 +65,22 @@ def draw_boxes(
 def _tag_texts(
     labels: Sequence[str],
     scores: Sequence[float] | None,
-    face: ImageFont.FreeTypeFont,
+    font_px: int,
     room_px: float,
 ) -> list[str]:
     """Label and score; where there is no room, it is the label that is cut."""
     if scores is None:
-        return [shorten(label, face, room_px) for label in labels]
+        return [shorten(label, font_px, room_px) for label in labels]
     texts = []
     for label, score in zip(labels, scores, strict=True):
         number = f" {score:.0%}"
-        texts.append(shorten(label, face, room_px - face.getlength(number)) + number)
+        texts.append(shorten(label, font_px, room_px - text_width(number, font_px)) + number)
     return texts
 
 
 def draw_labels(image: NDArray[np.uint8], lines: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:
     """The picture [H, W, 3] above a panel with one row a class: name, bar, score from 0 to 1."""
-    picture, _ = readable(image)
+    picture = Image.fromarray(readable(image)[0])
     # On a strip of a picture the panel is what there is to read: it goes by the width.
     style = Style.of(picture.width, max(picture.height, picture.width // 4))
     face = font(style.font_px)
@@ -92,7 +93,9 @@ def draw_labels(image: NDArray[np.uint8], lines: Sequence[tuple[str, float]]) ->
     page.paste(picture, ((width - picture.width) // 2, 0))
 
     number = round(face.getlength("100.0%"))
-    wanted = max((face.getlength(" ".join(name.split())) for name, _ in lines), default=0.0)
+    wanted = max(
+        (text_width(" ".join(name.split()), style.font_px) for name, _ in lines), default=0.0
+    )
     names = min(wanted, content * 0.45)
     bar_left, bar_right = round(pad + names + pad), pad + content - number - pad // 2
     half = max(2, round(style.font_px * 0.3))
@@ -102,7 +105,9 @@ def draw_labels(image: NDArray[np.uint8], lines: Sequence[tuple[str, float]]) ->
         ink = _BRIGHT if index == 0 else _DIM
         share = min(1.0, max(0.0, score))
         number_text = f"{share:.1%}" if share >= 0.001 or share == 0 else "<0.1%"
-        pen.text((pad, middle), shorten(name, face, names), fill=ink, font=face, anchor="lm")
+        pen.text(
+            (pad, middle), shorten(name, style.font_px, names), fill=ink, font=face, anchor="lm"
+        )
         pen.text((pad + content, middle), number_text, fill=ink, font=face, anchor="rm")
         fill_rounded(page, (bar_left, middle - half, bar_right, middle + half), half, _TRACK)
         if share >= 0.001:

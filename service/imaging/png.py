@@ -6,7 +6,6 @@ H W pixels, C channels.
 from __future__ import annotations
 
 import struct
-import zlib
 from collections.abc import Mapping
 from types import MappingProxyType
 from typing import Any, Final
@@ -80,4 +79,5 @@ def _text(keyword: str, text: str) -> bytes:
 
 
 def _chunk(kind: bytes, data: bytes) -> bytes:
-    return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+    check = isal_zlib.crc32(data, isal_zlib.crc32(kind))
+    return b"".join([struct.pack(">I", len(data)), kind, data, struct.pack(">I", check)])

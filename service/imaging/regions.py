@@ -11,38 +11,46 @@ import numpy as np
 from numpy.typing import NDArray
 
 from service.imaging.cells import NOTHING, CellMap, Ints
-from service.imaging.rle import Rle, compress_all
+from service.imaging.rle import compress_all
 
 Box = tuple[int, int, int, int]  # left, top, right, bottom
 
 
 @dataclass(frozen=True, slots=True)
-class Region:
-    """All pixels of the image that have one value."""
+class Regions:
+    """All pixels of the image that have one value: a region for each of the K values."""
 
-    value: int
-    area_px: int
-    box_px: Box
-    mask: Rle
+    values: list[int]
+    areas_px: list[int]
+    boxes_px: list[Box]
+    _starts: Ints  # [R], runs by region
+    _ends: Ints
+    _firsts: Ints  # [K], the run at which each region begins
+    _size_px: int
+
+    def run_lengths(self) -> list[str]:
+        """COCO's, of each region's mask; written when somebody asks, for they cost more than all
+        the rest."""
+        return _run_lengths(self._starts, self._ends, self._firsts, self._size_px)
 
 
-def find_regions(cell_map: CellMap) -> list[Region]:
+def find_regions(cell_map: CellMap) -> Regions:
     """A region for each value but `NOTHING`, by value. Costs as much as the map has runs: the
     image's pixels are never made."""
     values, starts, ends = column_runs(cell_map)
     order = np.argsort(values, kind="stable")
     order = order[np.searchsorted(values[order], NOTHING, side="right") :]
     values, starts, ends = values[order], starts[order], ends[order]
-    if not values.size:
-        return []
-    firsts = np.flatnonzero(np.diff(values, prepend=NOTHING))  # [K], where each value begins
-    areas = np.add.reduceat(ends - starts, firsts)
-    boxes = _boxes(starts, ends, firsts, cell_map.height_px)
-    masks = _masks(starts, ends, firsts, cell_map.height_px, cell_map.width_px)
-    return [
-        Region(*found)
-        for found in zip(values[firsts].tolist(), areas.tolist(), boxes, masks, strict=True)
-    ]
+    firsts = np.flatnonzero(np.diff(values, prepend=NOTHING))
+    return Regions(
+        values[firsts].tolist(),
+        np.add.reduceat(ends - starts, firsts).tolist() if values.size else [],
+        _boxes(starts, ends, firsts, cell_map.height_px) if values.size else [],
+        starts,
+        ends,
+        firsts,
+        cell_map.height_px * cell_map.width_px,
+    )
 
 
 def column_runs(cell_map: CellMap) -> tuple[NDArray[np.uint8], Ints, Ints]:
@@ -87,18 +95,17 @@ def _boxes(starts: Ints, ends: Ints, firsts: Ints, height_px: int) -> list[Box]:
     return list(zip(*(side.tolist() for side in sides), strict=True))
 
 
-def _masks(starts: Ints, ends: Ints, firsts: Ints, height_px: int, width_px: int) -> list[Rle]:
+def _run_lengths(starts: Ints, ends: Ints, firsts: Ints, size_px: int) -> list[str]:
     """Of each region: the pixels before its first run, that run, those up to the next, and so on;
     at the end what is left of the image, if anything is."""
-    size = height_px * width_px
+    if not firsts.size:
+        return []
     lasts = np.append(firsts[1:], len(starts)) - 1
     gaps = starts - np.concatenate(([0], ends[:-1]))
     gaps[firsts] = starts[firsts]
-    rest = size - ends[lasts]
+    rest = size_px - ends[lasts]
     pairs = np.stack([gaps, ends - starts], axis=1).reshape(-1)  # [2 R]
     after = 2 * (lasts + 1)
     has_rest = rest > 0
     counts = np.insert(pairs, after[has_rest], rest[has_rest])
-    lengths = 2 * (lasts + 1 - firsts) + has_rest
-    texts = compress_all(counts, lengths)
-    return [{"size": [height_px, width_px], "counts": text} for text in texts]
+    return compress_all(counts, 2 * (lasts + 1 - firsts) + has_rest)

@@ -5,6 +5,7 @@ h w cells, H W pixels.
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any, Final
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from service.imaging.canvas import Style, Tag, draw_tags, font, readable, shorten
+from service.imaging.canvas import Style, Tag, draw_tags, readable, shorten
 from service.imaging.cells import NOTHING, CellMap
 from service.imaging.palette import Colour
 from service.imaging.tags import Rect
@@ -22,7 +23,8 @@ Counts = NDArray[np.unsignedinteger[Any]]
 
 _FILL: Final = 0.5
 _EDGE: Final = 0.95
-_COARSE: Final = 96
+"""How opaque they are."""
+_COARSE: Final = 64
 """Cells along a side, at most, in which room for a name is looked for."""
 
 
@@ -41,34 +43,28 @@ def draw_segments(
     image: NDArray[np.uint8], cell_map: CellMap, regions: Sequence[Painted]
 ) -> NDArray[np.uint8]:
     """The picture [H, W, 3] under its regions. A picture too small for text is enlarged."""
-    page, scale = readable(image)
-    style = Style.of(*page.size)
-    values = cell_map.pixels()
+    picture, scale = readable(image)
+    page = Image.fromarray(picture)
     if scale > 1:
-        values = np.asarray(Image.fromarray(values).resize(page.size, Image.Resampling.NEAREST))
-    _paint(page, values, regions, style.line_px)
-    _name(page, cell_map, regions, scale, style)
+        cell_map = cell_map.enlarged(*page.size)
+    style = Style.of(*page.size)
+    layer = Image.fromarray(_layer(cell_map, regions, style.line_px))
+    page.paste(layer, mask=layer)
+    _name(page, cell_map, regions, [_scaled(region.box_px, scale) for region in regions], style)
     return np.asarray(page)
 
 
-def _paint(
-    page: Image.Image, values: NDArray[np.uint8], regions: Sequence[Painted], line_px: int
-) -> None:
-    colours = np.zeros((256, 3), np.uint8)
-    fill, firm = np.zeros(256, np.uint8), np.zeros(256, np.uint8)
+def _layer(cell_map: CellMap, regions: Sequence[Painted], line_px: int) -> NDArray[np.uint8]:
+    """What lies on the picture, in colours and their opacity: [H, W, 4]."""
+    fill, edge = np.zeros((2, 256, 4), np.uint8)
     for region in regions:
-        colours[region.value] = region.colour
-        fill[region.value] = round(255 * _FILL)
-        firm[region.value] = round(255 * (_EDGE if region.stands_out else _FILL))
-    regional = Image.fromarray(values)
-    row = 2 * line_px + 1
-    near = Image.fromarray(_edges_around(values, row))
-    # A straight edge fills a row of the pixels around.
-    near = near.point([min(255, round(255 * count / row)) for count in range(256)])
-    opacity = Image.composite(regional.point(firm.tolist()), regional.point(fill.tolist()), near)
-    layer = regional.convert("P")
-    layer.putpalette(colours.tobytes())
-    page.paste(layer.convert("RGB"), mask=opacity)
+        fill[region.value] = *region.colour, round(255 * _FILL)
+        edge[region.value] = *region.colour, round(255 * (_EDGE if region.stands_out else _FILL))
+    fills, edges = (table.view(np.uint32)[:, 0][cell_map.cells] for table in (fill, edge))
+    reach = math.ceil(line_px / cell_map.cell_px) - 1
+    cells = np.where(_edges_around(cell_map.cells, 2 * reach + 1) > reach, edges, fills)
+    rows = cell_map.spread(cells)
+    return rows.view(np.uint8).reshape(*rows.shape, 4)
 
 
 def _edges(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -82,11 +78,10 @@ def _edges(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return is_edge.view(np.uint8)
 
 
-def _edges_around(values: NDArray[np.uint8], row: int) -> NDArray[np.uint8]:
-    """How many of the row x row pixels around are at an edge; from 255 on they are not counted."""
+def _edges_around(values: NDArray[np.uint8], row: int) -> Counts:
+    """How many of the row x row cells around are at an edge."""
     counts: Counts = _edges(values).astype(np.uint8 if row**2 < 256 else np.uint16)
-    counts = _window_sums(_window_sums(counts, row).T, row).T
-    return np.minimum(counts, 255).astype(np.uint8, copy=False)
+    return _window_sums(_window_sums(counts, row).T, row).T
 
 
 def _window_sums(values: Counts, width: int) -> Counts:
@@ -109,26 +104,24 @@ def _name(
     page: Image.Image,
     cell_map: CellMap,
     regions: Sequence[Painted],
-    scale: float,
+    boxes: Sequence[Rect],
     style: Style,
 ) -> None:
     """The small choose first, for they have the least room."""
-    face = font(style.font_px)
     rooms = widest_rooms(cell_map)
-    boxes, tags = [], []
-    for region in sorted(regions, key=lambda region: _area(region.box_px)):
-        text = shorten(region.text, face, page.width - 2 * style.pad_px)
+    spots, tags = [], []
+    for region, box in sorted(zip(regions, boxes, strict=True), key=lambda pair: _area(pair[1])):
+        text = shorten(region.text, style.font_px, page.width - 2 * style.pad_px)
         tag = Tag(text, region.colour, style)
         width, height = tag.size_px
-        x, y, half_px = rooms.get(region.value, (0.0, 0.0, 0.0))
-        if half_px * scale >= height:
-            left, top = round(x * scale - width / 2), round(y * scale + height / 2)
-            boxes.append((left, top, left + width, top + height))  # the tag goes above
+        x, y, half = rooms.get(region.value, (0.0, 0.0, 0.0))
+        if half >= height:
+            left, top = round(x - width / 2), round(y + height / 2)
+            spots.append((left, top, left + width, top + height))  # the tag goes above
         else:
-            left, top, right, bottom = (round(side * scale) for side in region.box_px)
-            boxes.append((left, top, right, bottom))
+            spots.append(box)
         tags.append(tag)
-    draw_tags(page, tags, boxes)
+    draw_tags(page, tags, spots)
 
 
 def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
@@ -139,11 +132,13 @@ def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
         np.arange(min(step // 2, count - 1), count, step) for count in cell_map.cells.shape
     )
     coarse = cell_map.cells[np.ix_(rows, columns)]  # [h, w]
-    depth = np.zeros(coarse.shape, np.int64)
-    left, values = coarse != NOTHING, coarse
+    left = coarse != NOTHING
+    depth = left.astype(np.int64)
+    left &= _edges(coarse) == 0  # no two touch that were shrunk once
+    left[[0, -1]] = left[:, [0, -1]] = False
     while left.any():
         depth += left
-        left = values = left & _amid_its_like(values)  # no two touch that were shrunk once
+        left[1:-1, 1:-1] = _all_around(left)
     y_px = (cell_map.rows_px[rows] + cell_map.rows_px[rows + 1]) / 2
     x_px = (cell_map.columns_px[columns] + cell_map.columns_px[columns + 1]) / 2
     rooms = {}
@@ -157,15 +152,18 @@ def widest_rooms(cell_map: CellMap) -> dict[int, tuple[float, float, float]]:
     return rooms
 
 
-def _amid_its_like(values: NDArray[Any]) -> NDArray[np.bool_]:
-    """Whether all around a cell have its value; those at the edge of the image have no all."""
-    across = np.zeros(values.shape, np.bool_)
-    across[:, 1:-1] = (values[:, 1:-1] == values[:, :-2]) & (values[:, 1:-1] == values[:, 2:])
-    amid = np.zeros(values.shape, np.bool_)
-    middle = values[1:-1]
-    amid[1:-1] = (middle == values[:-2]) & (middle == values[2:])
-    amid[1:-1] &= across[:-2] & across[1:-1] & across[2:]
-    return amid
+def _all_around(cells: NDArray[np.bool_]) -> NDArray[np.bool_]:
+    """Whether a cell and the eight around it are true, of those inside: [h - 2, w - 2]."""
+    across = cells[:, :-2] & cells[:, 1:-1]
+    across &= cells[:, 2:]
+    down = across[:-2] & across[1:-1]
+    down &= across[2:]
+    return down
+
+
+def _scaled(box: Rect, scale: float) -> Rect:
+    left, top, right, bottom = (round(side * scale) for side in box)
+    return left, top, right, bottom
 
 
 def _area(box: Rect) -> int:

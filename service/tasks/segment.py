@@ -16,8 +16,8 @@ from pydantic import Field
 from service.bundle import BundleError, Manifest, TensorSpec
 from service.engine.job import Sample
 from service.imaging import (
+    Box,
     Painted,
-    Region,
     draw_segments,
     encode_npy,
     find_regions,
@@ -29,15 +29,15 @@ from service.tasks.colour import label_colour
 from service.tasks.form import JSON, NPY, PNG, Form
 from service.tasks.segment_answer import (
     SEGMENTS_INFO,
-    Mask,
+    Found,
     Mode,
-    Segment,
     SegmentMap,
     Segments,
     features,
     join_features,
     panoptic_png,
     results,
+    tell_segments,
 )
 from service.tasks.task import ImageOptions, ImageTask, Seen, check_image_graph
 
@@ -168,14 +168,17 @@ class SegmentTask(ImageTask[SegmentOptions, SegmentMap]):
             for row, label in enumerate(labels, start=1):
                 things[row] = row * manifest.labels[label].is_thing
             cell_map = cell_map.look_up(things)
+        regions = find_regions(cell_map)
         segments = [
-            _segment(manifest, region, labels[region.value - 1], scores[region.value - 1])
-            for region in find_regions(cell_map)
+            _found(manifest, value, labels[value - 1], scores[value - 1], area, box)
+            for value, area, box in zip(
+                regions.values, regions.areas_px, regions.boxes_px, strict=True
+            )
         ]
-        return SegmentMap(seen.info, options.mode, cell_map, segments)
+        return SegmentMap(seen.info, options.mode, cell_map, regions, segments)
 
     def tell(self, answer: SegmentMap) -> Segments:
-        return Segments(answer.info.width_px, answer.info.height_px, answer.mode, answer.segments)
+        return tell_segments(answer)
 
     def draw(
         self,
@@ -224,15 +227,15 @@ class SegmentTask(ImageTask[SegmentOptions, SegmentMap]):
         return join_results(parts) if form is COCO else super().join(form, parts)
 
 
-def _segment(manifest: Manifest, region: Region, label: int, score: float | None) -> Segment:
-    height, width = region.mask["size"]
-    return Segment(
-        id=region.value,
+def _found(
+    manifest: Manifest, value: int, label: int, score: float | None, area: int, box: Box
+) -> Found:
+    return Found(
+        id=value,
         label=manifest.labels[label].name,
         index=label,
         is_thing=manifest.labels[label].is_thing,
         score=None if score is None else round(score, 4),
-        area=region.area_px,
-        box=region.box_px,
-        mask=Mask((height, width), region.mask["counts"]),
+        area=area,
+        box=box,
     )

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Final, Literal
 import orjson
 from pydantic import Field
 
-from service.imaging import CellMap, ImageInfo, encode_cell_png, trace_polygons
+from service.imaging import CellMap, ImageInfo, Regions, encode_cell_png, trace_polygons
 from service.tasks.coco import FIRST_CATEGORY
 
 Mode = Literal["panoptic", "instance", "semantic"]
@@ -28,7 +28,9 @@ class Mask:
 
 
 @dataclass(slots=True)
-class Segment:
+class Found:
+    """A segment but for where its pixels are."""
+
     id: Annotated[int, Field(ge=1, le=255, description="Its number in every map of this answer")]
     label: Annotated[str, Field(description="The label's name")]
     index: Annotated[int, Field(description="Its place among the model's labels")]
@@ -40,6 +42,10 @@ class Segment:
     box: Annotated[
         tuple[int, int, int, int], Field(description="Left, top, right, bottom of those pixels")
     ]
+
+
+@dataclass(slots=True)
+class Segment(Found):
     mask: Mask
 
 
@@ -61,7 +67,21 @@ class SegmentMap:
     info: ImageInfo
     mode: Mode
     cell_map: CellMap
-    segments: list[Segment]
+    regions: Regions
+    segments: list[Found]
+    """One for each region."""
+
+    def masks(self) -> list[Mask]:
+        size = self.info.height_px, self.info.width_px
+        return [Mask(size, counts) for counts in self.regions.run_lengths()]
+
+
+def tell_segments(answer: SegmentMap) -> Segments:
+    told = [
+        Segment(one.id, one.label, one.index, one.is_thing, one.score, one.area, one.box, mask)
+        for one, mask in zip(answer.segments, answer.masks(), strict=True)
+    ]
+    return Segments(answer.info.width_px, answer.info.height_px, answer.mode, told)
 
 
 def panoptic_png(answer: SegmentMap) -> bytes:
@@ -87,10 +107,10 @@ def results(answer: SegmentMap) -> list[dict[str, Any]]:
     return [
         {
             "category_id": segment.index + FIRST_CATEGORY,
-            "segmentation": asdict(segment.mask),
+            "segmentation": asdict(mask),
             **({} if segment.score is None else {"score": segment.score}),
         }
-        for segment in answer.segments
+        for segment, mask in zip(answer.segments, answer.masks(), strict=True)
     ]
 
 
@@ -103,7 +123,7 @@ def features(answer: SegmentMap, tolerance_px: float | None) -> Iterator[dict[st
     polygons = trace_polygons(answer.cell_map, tolerance_px)
     for segment in answer.segments:
         said = asdict(segment)
-        del said["mask"], said["id"]
+        del said["id"]
         yield {
             "type": "Feature",
             "id": segment.id,
@@ -122,7 +142,7 @@ def join_features(parts: Sequence[Sequence[dict[str, Any]]]) -> bytes:
     return orjson.dumps({"type": "FeatureCollection", "features": joined})
 
 
-def _sides(segment: Segment) -> list[int]:
+def _sides(segment: Found) -> list[int]:
     """Left, top, width, height."""
     left, top, right, bottom = segment.box
     return [left, top, right - left, bottom - top]

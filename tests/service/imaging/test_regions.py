@@ -29,20 +29,22 @@ def stripes(*columns: int) -> CellMap:
 def test_masks_boxes_and_areas_are_those_of_the_pixels(cell_map: CellMap) -> None:
     pixels = cell_map.pixels()
     regions = find_regions(cell_map)
-    assert [region.value for region in regions] == sorted({*np.unique(pixels).tolist()} - {0})
-    for region in regions:
-        mask = pixels == region.value
-        np.testing.assert_array_equal(coco.decode(region.mask), mask)
-        assert region.area_px == mask.sum() == coco.area(region.mask)
-        left, top, width, height = coco.toBbox(region.mask)
-        assert region.box_px == (left, top, left + width, top + height)
+    assert regions.values == sorted({*np.unique(pixels).tolist()} - {0})
+    for value, area, box, counts in zip(
+        regions.values, regions.areas_px, regions.boxes_px, regions.run_lengths(), strict=True
+    ):
+        mask, rle = pixels == value, {"size": pixels.shape, "counts": counts}
+        np.testing.assert_array_equal(coco.decode(rle), mask)
+        assert area == mask.sum() == coco.area(rle)
+        left, top, width, height = coco.toBbox(rle)
+        assert box == (left, top, left + width, top + height)
         theirs = coco.encode(np.asfortranarray(mask.astype(np.uint8)))
-        assert region.mask["counts"].encode() == theirs["counts"]
+        assert counts.encode() == theirs["counts"]
 
 
 def test_the_masks_of_a_large_image_are_small() -> None:
     cells = blobs(384, 512, 20)
     lines = [np.linspace(0, px, n + 1).round().astype(int) for px, n in ((3000, 384), (4000, 512))]
     regions = find_regions(CellMap(cells, *lines))
-    assert sum(len(region.mask["counts"]) for region in regions) < 200_000
-    assert sum(region.area_px for region in regions) == (CellMap(cells, *lines).pixels() > 0).sum()
+    assert sum(len(counts) for counts in regions.run_lengths()) < 200_000
+    assert sum(regions.areas_px) == (CellMap(cells, *lines).pixels() > 0).sum()

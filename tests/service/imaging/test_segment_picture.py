@@ -88,9 +88,9 @@ def test_nothing_found_leaves_the_picture_as_it_is() -> None:
     np.testing.assert_array_equal(draw_segments(grey, empty, []), grey)
 
 
-@pytest.mark.parametrize("row", [3, 7, 15, 17, 27])
+@pytest.mark.parametrize("row", [1, 3, 7, 15, 17, 27])
 def test_edges_are_counted_in_squares(row: int) -> None:
     values = np.random.default_rng(0).integers(0, 2, (30, 41), dtype=np.uint8)
     is_edge = _edges(values).astype(int)
     expected = correlate(is_edge, np.ones((row, row), int), mode="constant")
-    np.testing.assert_array_equal(_edges_around(values, row), np.minimum(expected, 255))
+    np.testing.assert_array_equal(_edges_around(values, row), expected)
