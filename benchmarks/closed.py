@@ -37,8 +37,8 @@ def measure(
     window_s: float,
     enough: int = 0,
 ) -> Iterator[Window | CeilingWindow]:
-    """One round: the ceiling, every server in turn, and the ceiling again: a machine that drifts
-    does so for all.
+    """One round: the ceiling, a server, the ceiling again, the next server, and so on: a machine
+    that drifts does so for all.
 
     Every other round goes backwards: who comes first changes. Windows last longer than `window_s`
     where the ceiling would not do `enough` in that time: what is under way at their end has cost
@@ -49,11 +49,17 @@ def measure(
         drive(running.request, 8, WARM_UP_S)
     seconds = max(window_s, math.ceil(enough / ceiling.window(WARM_UP_S).samples_per_s))
     for concurrency in concurrencies:
-        yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+        before = CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+        yield before
         for running in contenders[:: -1 if number % 2 else 1]:
-            yield _window(drive, running, model, concurrency, number, seconds)
+            cpu_s = running.server.cpu_s()
+            seen = drive(running.request, concurrency, seconds)
+            cpu_s = running.server.cpu_s() - cpu_s
             _until_quiet(running)
-        yield CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+            after = CeilingWindow(model, concurrency, number, ceiling.window(seconds / 2))
+            yield _window(seen, running.server.name, cpu_s, before, after)
+            yield after
+            before = after
 
 
 def _until_quiet(running: Running) -> None:
@@ -68,18 +74,16 @@ def _until_quiet(running: Running) -> None:
 
 
 def _window(
-    drive: Drive, running: Running, model: str, concurrency: int, number: int, seconds: float
+    seen: Closed, server: str, cpu_s: float, before: CeilingWindow, after: CeilingWindow
 ) -> Window:
-    cpu_s = running.server.cpu_s()
-    seen = drive(running.request, concurrency, seconds)
-    cpu_s = running.server.cpu_s() - cpu_s
     return Window(
-        server=running.server.name,
-        model=model,
-        concurrency=concurrency,
-        round=number,
+        server=server,
+        model=before.model,
+        concurrency=before.concurrency,
+        round=before.round,
         requests=seen.requests,
         requests_per_s=(seen.requests - seen.errors) / seen.seconds,
+        ceiling_per_s=(before.ceiling.samples_per_s + after.ceiling.samples_per_s) / 2,
         p50_ms=seen.p50_ms,
         p99_ms=seen.p99_ms,
         max_ms=seen.max_ms,

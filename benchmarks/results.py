@@ -29,6 +29,8 @@ class Window:
     round: int
     requests: int
     requests_per_s: float
+    ceiling_per_s: float
+    """Of the moments right before and right after."""
     p50_ms: float
     p99_ms: float
     max_ms: float
@@ -40,7 +42,7 @@ class Window:
 
 @dataclass(frozen=True)
 class CeilingWindow:
-    """Right before or right after the servers' windows of the same round and concurrency."""
+    """Between the servers' windows of the same round and concurrency."""
 
     model: str
     concurrency: int
@@ -131,14 +133,9 @@ class Results:
         return _median(c.ceiling.samples_per_s for c in self.ceilings if c.model == model)
 
     def ratio(self, server: str, model: str, concurrency: int) -> float:
-        """Median throughput over the median ceiling of the same minutes, before and after: a
-        neighbour who disturbs one window or another does not count."""
-        beside = _median(
-            c.ceiling.samples_per_s
-            for c in self.ceilings
-            if (c.model, c.concurrency) == (model, concurrency)
-        )
-        return self.median(server, model, concurrency, lambda w: w.requests_per_s) / beside
+        """Of the ceiling right before and right after each window; the median of all rounds, so
+        that a neighbour who disturbs one does not count."""
+        return self.median(server, model, concurrency, lambda w: w.requests_per_s / w.ceiling_per_s)
 
     def write(self, folder: Path) -> Path:
         """As JSON, under a name that says when and where."""

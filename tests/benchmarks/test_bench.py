@@ -196,7 +196,7 @@ def test_what_a_host_takes_away_is_a_share_of_all_cores(monkeypatch: pytest.Monk
 
 def test_gates_say_what_was_missed() -> None:
     results = dataclasses.replace(
-        _results(), windows=(_window(90.0),), ceilings=(_ceiling(100.0),), footprint=_footprint(250)
+        _results(), windows=(_window(90.0, of=100.0),), footprint=_footprint(250)
     )
     met = {gate.promise: gate.met for gate in gates.check(results)}
     assert met["mid: ≥ 0.95 of the ceiling at c32"] is False
@@ -237,19 +237,20 @@ def test_the_next_is_measured_when_what_the_last_left_is_done(
         cpu_s=lambda: next(busy), compute=lambda seconds: Ceiling(100.0, cpu_us=1.0, threads=2)
     )
     assert len(windows) == 3
+    assert isinstance(windows[1], Window)
+    assert windows[1].ceiling_per_s == 100.0
     assert list(busy) == [0.3]
 
 
 def test_ratio_is_that_of_undisturbed_windows() -> None:
-    """The machine slows from round to round, and a neighbour disturbs one of the ceilings; the
-    ratio stays."""
+    """The machine slows from round to round, and a neighbour disturbs one of the windows; the ratio
+    stays."""
     results = dataclasses.replace(
         _results(),
-        windows=(_window(90.0), _window(54.0, number=1), _window(27.0, number=2)),
-        ceilings=(
-            *(_ceiling(100.0), _ceiling(20.0)),
-            *(_ceiling(60.0, number=1), _ceiling(60.0, number=1)),
-            *(_ceiling(60.0, number=2), _ceiling(30.0, number=2)),
+        windows=(
+            _window(90.0, of=100.0),
+            _window(54.0, of=60.0, number=1),
+            _window(27.0, of=60.0, number=2),
         ),
     )
     assert results.ratio("Panoptes", "mid", 32) == pytest.approx(0.9)
@@ -298,7 +299,7 @@ def _results() -> Results:
     )
 
 
-def _window(rate: float, *, number: int = 0) -> Window:
+def _window(rate: float, *, of: float, number: int = 0) -> Window:
     return Window(
         server="Panoptes",
         model="mid",
@@ -306,6 +307,7 @@ def _window(rate: float, *, number: int = 0) -> Window:
         round=number,
         requests=100,
         requests_per_s=rate,
+        ceiling_per_s=of,
         p50_ms=10.0,
         p99_ms=14.0,
         max_ms=15.0,
@@ -313,10 +315,6 @@ def _window(rate: float, *, number: int = 0) -> Window:
         server_cpu_us=1000.0,
         client_cpu_us=50.0,
     )
-
-
-def _ceiling(rate: float, *, number: int = 0) -> CeilingWindow:
-    return CeilingWindow("mid", 32, number, Ceiling(rate, 1000.0, 2))
 
 
 def _footprint(rss_mb: float) -> Footprint:
