@@ -50,8 +50,7 @@ def spread(values: Floats, placement: Placement, size_px: tuple[int, int] | None
 
 
 def percentiles(ordered: Floats, percents: Sequence[float]) -> list[float]:
-    """numpy's, of values [N] that are in order: to put them there costs less than to ask for each,
-    and says the least and the largest too."""
+    """numpy's, of values [N] in order: to put them there costs less than to ask for each."""
     found = []
     for percent in percents:
         place, rest = divmod(percent / 100 * (ordered.size - 1), 1.0)

@@ -12,9 +12,10 @@ import pytest
 from PIL import Image
 from pydantic import ValidationError
 
-from service.bundle import BundleError
-from service.imaging import COLOUR_MAP
+from service.bundle import BundleError, Fit
+from service.imaging import COLOUR_MAP, ImageInfo, place
 from service.tasks import check_manifest
+from service.tasks.depth import PERCENTILES, DepthMap
 from tests.bundles import write_tiny_depth
 from tests.serving import Running, picture, running
 
@@ -94,6 +95,17 @@ def test_json_has_figures_and_no_pixels(ranger: Running) -> None:
     assert depth["mean"] == pytest.approx(1.5, abs=0.01)
     for percent, level in depth["percentiles"].items():
         assert level == pytest.approx(1 + int(percent) / 100, abs=0.03)
+
+
+@pytest.mark.parametrize("side", [90, 256, 700])
+def test_percentiles_of_a_grid_are_those_of_all_pixels(side: int) -> None:
+    row, column = np.mgrid[:side, :side] / side
+    ball = np.hypot(row - 0.4, column - 0.6) < 0.3
+    depth = np.where(ball, 1.2 + row * column, 3 - 2 * row - 0.3 * column).astype(np.float32)
+    placement = place(Fit(mode="stretch", height=side, width=side), side, side)
+    seen = DepthMap(depth, placement, ImageInfo(side, side, "png"), "metre", None)
+    shares = [100 * (depth < level).mean() for level in seen.percentiles()]
+    assert shares == pytest.approx(PERCENTILES, abs=0.5)
 
 
 def test_the_models_camera_is_told_in_pixels_of_the_image(ranger: Running) -> None:
