@@ -108,3 +108,14 @@ def test_values_are_replaced_by_a_table() -> None:
     table[2] = 7
     cell_map = CellMap(np.array([[1, 2]], np.uint8), np.array([0, 1]), np.array([0, 2, 3]))
     np.testing.assert_array_equal(cell_map.look_up(table).pixels(), [[0, 0, 7]])
+
+
+def test_an_enlarged_map_shows_the_same_larger() -> None:
+    values = np.random.default_rng(0).integers(1, 200, (32, 32), np.uint8)
+    cell_map = lay_cells(values, placed("stretch", (20, 12)))
+    larger = cell_map.enlarged(72, 36)
+    middles = np.arange(36) + 0.5, np.arange(72) + 0.5
+    y, x = (middles[0] * 12 / 36).astype(int), (middles[1] * 20 / 72).astype(int)
+    expected = cell_map.pixels()[np.ix_(y, x)]
+    np.testing.assert_array_equal(larger.pixels(), expected)
+    assert larger.cell_px == 1

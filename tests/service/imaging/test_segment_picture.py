@@ -4,6 +4,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import correlate
 
+from service.imaging.canvas import Style
 from service.imaging.cells import CellMap
 from service.imaging.segment_picture import (
     Painted,
@@ -48,6 +49,18 @@ def test_two_of_one_colour_are_told_apart_by_their_edges() -> None:
     assert abs(edge - RED).max() < 15
     assert abs(inside - RED).max() > 50
     assert (row[45:290] == inside).all(axis=-1).sum() > 180
+
+
+@pytest.mark.parametrize("cell_px", [1, 2, 5])
+def test_edges_are_as_wide_as_a_line_and_a_cell_at_most(cell_px: int) -> None:
+    cells = SCENE.repeat(10 // cell_px, 0).repeat(10 // cell_px, 1)
+    grey = np.full((480, 640, 3), 100, np.uint8)
+    row = draw_segments(grey, scaled(cells, cell_px), painted())[300].astype(int)
+    is_edge = abs(row - RED).max(axis=-1) < 15
+    line_px = Style.of(640, 480).line_px
+    for at in (40, 299, 300, 439):  # where a region begins or ends
+        from_there = is_edge[at:] if at in (40, 300) else is_edge[at::-1]
+        assert line_px <= from_there.argmin() < line_px + cell_px
 
 
 def test_names_stand_inside_where_there_is_room() -> None:
