@@ -39,14 +39,14 @@ class Style:
         return cls(font_px=font_px, line_px=max(3, round(font_px / 6)), pad_px=round(font_px * 0.4))
 
 
-def readable(image: NDArray[np.uint8]) -> tuple[NDArray[np.uint8], float]:
-    """The picture [H, W, 3] as large as text on it needs, and how many times larger it became."""
-    height, width = image.shape[:2]
-    scale = min(MIN_LONG_SIDE_PX / max(width, height), _MAX_ENLARGEMENT)
+def readable(image: NDArray[np.uint8]) -> tuple[Image.Image, float]:
+    """The picture [H, W, 3] as a page to draw on, and how many times larger it became."""
+    page = Image.fromarray(image)
+    scale = min(MIN_LONG_SIDE_PX / max(page.size), _MAX_ENLARGEMENT)
     if scale <= 1:
-        return image, 1.0
-    size = max(1, round(width * scale)), max(1, round(height * scale))
-    return np.asarray(Image.fromarray(image).resize(size, Image.Resampling.BICUBIC)), scale
+        return page, 1.0
+    size = max(1, round(page.width * scale)), max(1, round(page.height * scale))
+    return page.resize(size, Image.Resampling.BICUBIC), scale
 
 
 @lru_cache(maxsize=64)

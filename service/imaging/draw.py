@@ -44,8 +44,7 @@ def draw_boxes(
 
     Tags of high scores choose their place first. A picture too small for text is enlarged.
     """
-    picture, scale = readable(image)
-    page = Image.fromarray(picture)
+    page, scale = readable(image)
     style = Style.of(*page.size)
     boxes = [_on_page(box, scale, page.size) for box in np.asarray(boxes_xyxy_px).reshape(-1, 4)]
     # The large first, so that they cover no small one.
@@ -80,7 +79,7 @@ def _tag_texts(
 
 def draw_labels(image: NDArray[np.uint8], lines: Sequence[tuple[str, float]]) -> NDArray[np.uint8]:
     """The picture [H, W, 3] above a panel with one row a class: name, bar, score from 0 to 1."""
-    picture = Image.fromarray(readable(image)[0])
+    picture, _ = readable(image)
     # On a strip of a picture the panel is what there is to read: it goes by the width.
     style = Style.of(picture.width, max(picture.height, picture.width // 4))
     face = font(style.font_px)

@@ -44,8 +44,8 @@ def find_regions(cell_map: CellMap) -> Regions:
     firsts = np.flatnonzero(np.diff(values, prepend=NOTHING))
     return Regions(
         values[firsts].tolist(),
-        np.add.reduceat(ends - starts, firsts).tolist() if values.size else [],
-        _boxes(starts, ends, firsts, cell_map.height_px) if values.size else [],
+        np.add.reduceat(ends - starts, firsts).tolist(),
+        _boxes(starts, ends, firsts, cell_map.height_px),
         starts,
         ends,
         firsts,

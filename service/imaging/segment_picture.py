@@ -43,8 +43,7 @@ def draw_segments(
     image: NDArray[np.uint8], cell_map: CellMap, regions: Sequence[Painted]
 ) -> NDArray[np.uint8]:
     """The picture [H, W, 3] under its regions. A picture too small for text is enlarged."""
-    picture, scale = readable(image)
-    page = Image.fromarray(picture)
+    page, scale = readable(image)
     if scale > 1:
         cell_map = cell_map.enlarged(*page.size)
     style = Style.of(*page.size)
@@ -63,8 +62,8 @@ def _layer(cell_map: CellMap, regions: Sequence[Painted], line_px: int) -> NDArr
     fills, edges = (table.view(np.uint32)[:, 0][cell_map.cells] for table in (fill, edge))
     reach = math.ceil(line_px / cell_map.cell_px) - 1
     cells = np.where(_edges_around(cell_map.cells, 2 * reach + 1) > reach, edges, fills)
-    rows = cell_map.spread(cells)
-    return rows.view(np.uint8).reshape(*rows.shape, 4)
+    pixels = cell_map.spread(cells)
+    return pixels.view(np.uint8).reshape(*pixels.shape, 4)
 
 
 def _edges(values: NDArray[np.uint8]) -> NDArray[np.uint8]:
