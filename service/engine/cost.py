@@ -9,9 +9,9 @@ import time
 from collections.abc import Callable, Sequence
 
 SMOOTHING = 0.1
-FIRST, LAST = 10, 200
-"""So many measurements of a size the next one counts for one of, at the least and at the most. One
-that follows the same size says half as much at first: it may be the device that changed."""
+FEW, MANY = 10, 200
+"""A size that ran n times in about the last `MANY` runs moves by the nth part of what is new; what
+ran less than `FEW` times moves no faster."""
 PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
@@ -22,7 +22,7 @@ batch."""
 FORGETTING = 0.02
 """The share by which each job that is done makes earlier ones count for less."""
 SLOWEST = 4.0
-"""Times as long as predicted: more is a pause and no pace."""
+"""Times as long as expected: more is a pause and no pace."""
 
 
 class CostCurve:
@@ -43,7 +43,9 @@ class CostCurve:
         self._sizes: list[int] = []
         self._usual_s: dict[int, float] = {}
         """Of each size, on a device of slowness 1."""
-        self._seen: dict[int, int] = {}
+        self._of_late: dict[int, float] = {}
+        """Runs of each size among about the last `MANY`. A weight that goes by anything faster
+        lets sizes that disturb each other drift away from those that do not run."""
         self._slowness = 1.0
         self._latest = 0
         """The size that ran last."""
@@ -56,20 +58,27 @@ class CostCurve:
             return
         batch = self._padded(batch)
         latest, self._latest = self._latest, batch
+        expected_s = self._run(batch)
         if batch not in self._usual_s:
+            believed_s = min(seconds, SLOWEST * expected_s) if expected_s else seconds
             bisect.insort(self._sizes, batch)
-            self._usual_s[batch] = seconds / self._slowness
-            self._seen[batch] = 2 * FIRST
+            self._usual_s[batch] = believed_s / self._slowness
+            self._of_late[batch] = FEW
             return
-        slowness = seconds / self._usual_s[batch]
-        if batch != latest and slowness * (1 + PAYS) < self._slowness:  # a trial that promises much
+        times = seconds / expected_s
+        if batch != latest and times * (1 + PAYS) < 1:  # a trial that promises much
             self._since_tried = TRY_EVERY - 2
             self._tried_less = batch > latest
-        # After a run of another size the device is known: what is new is this one's cost.
-        known = self._seen[batch] if batch == latest else FIRST
-        self._usual_s[batch] *= 1 + (slowness / self._slowness - 1) / known
-        self._seen[batch] = min(self._seen[batch] + 1, LAST)
-        self._slowness += SMOOTHING * (slowness - self._slowness)
+        # As powers, so that as much faster undoes as much slower.
+        times = _within(times, SLOWEST)
+        for size in self._sizes:
+            self._of_late[size] *= 1 - 1 / MANY
+        self._of_late[batch] += 1
+        slowness = self._slowness * times**SMOOTHING
+        self._slowness = _within(slowness, SLOWEST)
+        # More than that is no slowness, but what this size costs.
+        lasting = slowness / self._slowness
+        self._usual_s[batch] *= times ** (1 / max(self._of_late[batch], FEW)) * lasting
 
     def observe_host(self, seconds: float) -> None:
         """Seconds to prepare and finish one sample."""
@@ -139,6 +148,10 @@ class CostCurve:
         above = self._sizes[at]
         share = (batch - below) / (above - below)
         return self._usual_s[below] * (1 - share) + self._usual_s[above] * share
+
+
+def _within(times: float, most: float) -> float:
+    return min(max(times, 1 / most), most)
 
 
 class Pace:

@@ -144,6 +144,41 @@ def test_a_trial_that_promises_much_is_repeated_soon() -> None:
     assert batches < 4 * TRY_EVERY
 
 
+def test_pauses_never_add_up_to_more_than_the_longest_of_them() -> None:
+    random = np.random.default_rng(0)
+    curve = measured(accelerator, 1, 2, 4, 8)
+    for _ in range(20_000):
+        batch = curve.batch_to_run(int(random.integers(1, 9)))
+        pause_s = random.uniform(1, 3) if random.random() < 0.05 else 0.0
+        curve.observe_run(batch, accelerator(batch) + pause_s)
+        assert max(curve.points().values()) < 10 * accelerator(8)
+
+    for size in (1, 2, 4, 8):
+        assert curve.seconds(size) == pytest.approx(accelerator(size), rel=0.6)
+
+
+def test_a_size_seen_for_the_first_time_in_a_pause_is_no_lasting_fright() -> None:
+    curve = measured(accelerator, 1)
+    curve.observe_run(2, 30.0)
+
+    assert curve.seconds(2) <= SLOWEST * 2 * accelerator(1)
+
+
+def test_sizes_that_disturb_each_other_are_told_apart_for_ever() -> None:
+    def cold_after_another(batch: int, before: int) -> float:
+        return accelerator(batch) * (1.0 if batch == before else 1.3)
+
+    curve = measured(accelerator, 1, 2, 8)
+    before = 2
+    for batch in [1, 1, 1, 2] * 100_000:
+        curve.observe_run(batch, cold_after_another(batch, before))
+        before = batch
+
+    assert curve.seconds(1) == pytest.approx(1.1 * accelerator(1), rel=0.15)
+    assert curve.seconds(2) == pytest.approx(1.3 * accelerator(2), rel=0.15)
+    assert curve.seconds(8) == pytest.approx(accelerator(8), rel=0.3), "it never ran since"
+
+
 def test_a_slow_minute_makes_every_size_slower() -> None:
     curve = measured(accelerator, 1, 2, 4, 8)
     for _ in range(100):
