@@ -58,27 +58,14 @@ class CostCurve:
             return
         batch = self._padded(batch)
         latest, self._latest = self._latest, batch
-        expected_s = self._run(batch)
         if batch not in self._usual_s:
-            believed_s = min(seconds, SLOWEST * expected_s) if expected_s else seconds
-            bisect.insort(self._sizes, batch)
-            self._usual_s[batch] = believed_s / self._slowness
-            self._of_late[batch] = FEW
+            self._begin(batch, seconds)
             return
-        times = seconds / expected_s
+        times = seconds / self._run(batch)
         if batch != latest and times * (1 + PAYS) < 1:  # a trial that promises much
             self._since_tried = TRY_EVERY - 2
             self._tried_less = batch > latest
-        # As powers, so that as much faster undoes as much slower.
-        times = _within(times, SLOWEST)
-        for size in self._sizes:
-            self._of_late[size] *= 1 - 1 / MANY
-        self._of_late[batch] += 1
-        slowness = self._slowness * times**SMOOTHING
-        self._slowness = _within(slowness, SLOWEST)
-        # More than that is no slowness, but what this size costs.
-        lasting = slowness / self._slowness
-        self._usual_s[batch] *= times ** (1 / max(self._of_late[batch], FEW)) * lasting
+        self._learn(batch, _within(times, SLOWEST))
 
     def observe_host(self, seconds: float) -> None:
         """Seconds to prepare and finish one sample."""
@@ -128,6 +115,26 @@ class CostCurve:
     def points(self) -> dict[int, float]:
         """The measured curve, for people and for sizing."""
         return {b: self.seconds(b) for b in self._sizes}
+
+    def _begin(self, batch: int, seconds: float) -> None:
+        """A size that was never seen, whose first run may hold a pause too."""
+        if self._sizes:
+            seconds = min(seconds, SLOWEST * self._run(batch))
+        bisect.insort(self._sizes, batch)
+        self._usual_s[batch] = seconds / self._slowness
+        self._of_late[batch] = FEW
+
+    def _learn(self, batch: int, times: float) -> None:
+        """A run took so many times as long as expected: as powers, so that as much faster undoes
+        as much slower."""
+        for size in self._sizes:
+            self._of_late[size] *= 1 - 1 / MANY
+        self._of_late[batch] += 1
+        slowness = self._slowness * times**SMOOTHING
+        self._slowness = _within(slowness, SLOWEST)
+        # More than that is no slowness, but what this size costs.
+        lasting = slowness / self._slowness
+        self._usual_s[batch] *= times ** (1 / max(self._of_late[batch], FEW)) * lasting
 
     def _padded(self, batch: int) -> int:
         at = bisect.bisect_left(self._buckets, batch)
