@@ -82,22 +82,57 @@ def lay_cells(values: Map, placement: Placement) -> CellMap:
     map, cells are cut into parts, and each part has the value that weighs most there between the
     four middles of cells around it.
     """
+    grid = _grid(values.shape[0], values.shape[1], placement)
+    cells = refine(values[grid.seen], grid.parts)  # no margin has a say
+    if grid.is_framed:
+        framed = np.full((cells.shape[0] + 2, cells.shape[1] + 2), NOTHING, np.uint8)
+        framed[1:-1, 1:-1] = cells
+        cells = framed
+    return CellMap(cells[grid.rows][:, grid.columns], grid.rows_px, grid.columns_px)
+
+
+@dataclass(frozen=True, slots=True)
+class _Grid:
+    """How the cells of a model's map become those of images of one size."""
+
+    seen: tuple[slice, slice]
+    """Those of the model's map that show the image."""
+    parts: int
+    is_framed: bool
+    """Whether the model did not see all of the image, so that there is something around them."""
+    rows: slice | Ints
+    """Of the parts, and what is around them: those that hold the middle of a pixel."""
+    columns: slice | Ints
+    rows_px: Ints
+    columns_px: Ints
+
+
+@functools.lru_cache(maxsize=64)
+def _grid(height: int, width: int, placement: Placement) -> _Grid:
     left, top, right, bottom = placement.image_rect_px
     fill_left, fill_top, fill_right, fill_bottom = placement.input_rect_px
-    height, width = values.shape
     down = _Axis.of(fill_top, fill_bottom, placement.input_height_px / height, top, bottom)
     across = _Axis.of(fill_left, fill_right, placement.input_width_px / width, left, right)
-    seen = values[down.first : down.end, across.first : across.end]  # no margin has a say
-    parts = min(
-        MOST_PARTS, MOST_CELLS // max(height, width), int(min(down.cell_px, across.cell_px))
+    parts = _used(
+        min(MOST_PARTS, MOST_CELLS // max(height, width), int(min(down.cell_px, across.cell_px)))
     )
-    seen = refine(seen, parts)
-    y, rows_px = down.lay(seen.shape[0], placement.image_height_px)
-    x, columns_px = across.lay(seen.shape[1], placement.image_width_px)
-    framed = np.full((seen.shape[0] + 2, seen.shape[1] + 2), NOTHING, np.uint8)
-    framed[1:-1, 1:-1] = seen  # around it is what the model did not see of the image
-    # Mostly all cells of an axis are held, and a view will do.
-    return CellMap(framed[_slice_or(y)][:, _slice_or(x)], rows_px, columns_px)
+    rows, columns = (down.end - down.first) * parts, (across.end - across.first) * parts
+    y, rows_px = down.lay(rows, placement.image_height_px)
+    x, columns_px = across.lay(columns, placement.image_width_px)
+    is_framed = bool(y[0] == 0 or y[-1] > rows or x[0] == 0 or x[-1] > columns)
+    if not is_framed:
+        y, x = y - 1, x - 1
+    for lines in (rows_px, columns_px):
+        lines.setflags(write=False)  # many images share them
+    return _Grid(
+        (slice(down.first, down.end), slice(across.first, across.end)),
+        parts,
+        is_framed,
+        _slice_or(y),
+        _slice_or(x),
+        rows_px,
+        columns_px,
+    )
 
 
 @dataclass(frozen=True, slots=True)
@@ -139,18 +174,22 @@ class _Axis:
 
 
 def _slice_or(indices: Ints) -> slice | Ints:
-    """Rising indices as a slice where none is left out."""
+    """Rising indices as a slice where none is left out, as mostly: a view will do."""
     first, last = int(indices[0]), int(indices[-1])
     return slice(first, last + 1) if last - first + 1 == len(indices) else indices
 
 
-def refine(values: Map, parts: int) -> Map:
-    """Each cell of a map [h, w] cut into `parts` by `parts`, an even number or else one less:
-    [h · parts, w · parts], where each has the value with the largest share, bilinearly.
+def _used(parts: int) -> int:
+    """An even number of parts or else one less; and of fewer than four the middle of its own cell
+    outweighs all others together: none is cut."""
+    return parts - parts % 2 if parts >= 4 else 1
 
-    Of fewer than four the middle of its own cell outweighs all others together: none is cut."""
-    parts -= parts % 2
-    if parts < 4:
+
+def refine(values: Map, parts: int) -> Map:
+    """Each cell of a map [h, w] cut into `parts` by `parts`, or a few less: [h · parts, w · parts],
+    where each has the value with the largest share, bilinearly."""
+    parts = _used(parts)
+    if parts == 1:
         return values
     height, width = values.shape
     around = np.empty((height + 2, width + 2), np.uint8)

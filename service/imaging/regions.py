@@ -38,10 +38,12 @@ def find_regions(cell_map: CellMap) -> Regions:
     """A region for each value but `NOTHING`, by value. Costs as much as the map has runs: the
     image's pixels are never made."""
     values, starts, ends = column_runs(cell_map)
-    order = np.argsort(values, kind="stable")
-    order = order[np.searchsorted(values[order], NOTHING, side="right") :]
-    values, starts, ends = values[order], starts[order], ends[order]
-    firsts = np.flatnonzero(np.diff(values, prepend=NOTHING))
+    order = values.argsort(kind="stable")
+    values = values[order]
+    nothing = values.searchsorted(NOTHING, side="right")
+    values, order = values[nothing:], order[nothing:]
+    starts, ends = starts[order], ends[order]
+    (firsts,) = _is_new(values).nonzero()
     return Regions(
         values[firsts].tolist(),
         np.add.reduceat(ends - starts, firsts).tolist(),
@@ -60,25 +62,32 @@ def column_runs(cell_map: CellMap) -> tuple[NDArray[np.uint8], Ints, Ints]:
     """
     height, width = cell_map.cells.shape
     columns = cell_map.cells.T.reshape(-1)  # [w h]
-    begins = np.empty(columns.shape, np.bool_)
-    np.not_equal(columns[1:], columns[:-1], out=begins[1:])
+    begins = _is_new(columns)
     begins[::height] = True
-    at = np.flatnonzero(begins)
+    (at,) = begins.nonzero()
     x, y = np.divmod(at, height)
     values, tops = columns[at], cell_map.rows_px[y]
     # Each column of cells stands for as many of the image as it is wide.
     runs = np.bincount(x, minlength=width)
-    first = np.cumsum(runs) - runs
-    widths = np.diff(cell_map.columns_px)
+    first = runs.cumsum() - runs
+    widths = cell_map.columns_px[1:] - cell_map.columns_px[:-1]
     per_column = runs.repeat(widths)  # [W]
-    ends = np.cumsum(per_column)
+    ends = per_column.cumsum()
     at = np.arange(ends[-1]) + (first.repeat(widths) - (ends - per_column)).repeat(per_column)
     heads = (np.arange(len(per_column)) * cell_map.height_px).repeat(per_column)
     values, starts = values[at], heads + tops[at]
-    is_new = np.ones(len(values), np.bool_)
-    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    is_new = _is_new(values)
     values, starts = values[is_new], starts[is_new]
-    return values, starts, np.append(starts[1:], cell_map.width_px * cell_map.height_px)
+    ends = np.empty_like(starts)
+    ends[:-1], ends[-1] = starts[1:], cell_map.width_px * cell_map.height_px
+    return values, starts, ends
+
+
+def _is_new(values: NDArray[np.uint8]) -> NDArray[np.bool_]:
+    """Whether each is another than the one before it."""
+    is_new = np.ones(values.shape, np.bool_)
+    np.not_equal(values[1:], values[:-1], out=is_new[1:])
+    return is_new
 
 
 def _boxes(starts: Ints, ends: Ints, firsts: Ints, height_px: int) -> list[Box]:
@@ -101,11 +110,16 @@ def _run_lengths(starts: Ints, ends: Ints, firsts: Ints, size_px: int) -> list[s
     if not firsts.size:
         return []
     lasts = np.append(firsts[1:], len(starts)) - 1
-    gaps = starts - np.concatenate(([0], ends[:-1]))
-    gaps[firsts] = starts[firsts]
+    pairs = np.empty((len(starts), 2), np.int64)  # gap, run
+    pairs[1:, 0] = starts[1:] - ends[:-1]
+    pairs[firsts, 0] = starts[firsts]
+    pairs[:, 1] = ends - starts
     rest = size_px - ends[lasts]
-    pairs = np.stack([gaps, ends - starts], axis=1).reshape(-1)  # [2 R]
-    after = 2 * (lasts + 1)
     has_rest = rest > 0
-    counts = np.insert(pairs, after[has_rest], rest[has_rest])
-    return compress_all(counts, 2 * (lasts + 1 - firsts) + has_rest)
+    lengths = 2 * (lasts + 1 - firsts) + has_rest
+    is_rest = np.zeros(pairs.size + np.count_nonzero(has_rest), np.bool_)
+    is_rest[lengths.cumsum()[has_rest] - 1] = True
+    counts = np.empty(is_rest.shape, np.int64)
+    counts[is_rest] = rest[has_rest]
+    counts[~is_rest] = pairs.reshape(-1)
+    return compress_all(counts, lengths)
