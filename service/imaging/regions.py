@@ -64,7 +64,7 @@ def column_runs(cell_map: CellMap) -> tuple[NDArray[np.uint8], Ints, Ints]:
     columns = cell_map.cells.T.reshape(-1)  # [w h]
     begins = _is_new(columns)
     begins[::height] = True
-    (at,) = begins.nonzero()
+    at = np.flatnonzero(begins)
     x, y = np.divmod(at, height)
     values, tops = columns[at], cell_map.rows_px[y]
     # Each column of cells stands for as many of the image as it is wide.
@@ -73,9 +73,9 @@ def column_runs(cell_map: CellMap) -> tuple[NDArray[np.uint8], Ints, Ints]:
     widths = cell_map.columns_px[1:] - cell_map.columns_px[:-1]
     per_column = runs.repeat(widths)  # [W]
     ends = per_column.cumsum()
-    at = np.arange(ends[-1]) + (first.repeat(widths) - (ends - per_column)).repeat(per_column)
+    taken = np.arange(ends[-1]) + (first.repeat(widths) - (ends - per_column)).repeat(per_column)
     heads = (np.arange(len(per_column)) * cell_map.height_px).repeat(per_column)
-    values, starts = values[at], heads + tops[at]
+    values, starts = values[taken], heads + tops[taken]
     is_new = _is_new(values)
     values, starts = values[is_new], starts[is_new]
     ends = np.empty_like(starts)
