@@ -16,21 +16,16 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import time
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from typing import Any, Final, Protocol
 
 from starlette.responses import Response
-from starlette.types import Message, Scope
-from uvicorn.protocols.http.httptools_impl import (
-    STATUS_LINE,
-    HttpToolsProtocol,
-    RequestResponseCycle,
-)
+from starlette.types import Scope
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol
 
-from service.errors import ClientGoneError
+from service.protocols.departure import left
+from service.protocols.one_write import Headers, OneWrite, as_bytes
 from service.protocols.wire import CAN_SEND, Wire
-
-Headers = Sequence[tuple[bytes, bytes]]
 
 Reply = Callable[[int, Headers, bytes], None]
 """Answers a visit, once and from any thread: status, headers, body."""
@@ -51,43 +46,11 @@ Meet = Callable[[Any, Reply], Visit | Response | None]
 """From an ASGI scope, whose body is still to come, to who serves it at the door, or to the answer
 for those who need not be let in; None is for who must go inside."""
 
-_GONE: Final = "gone"
-_LEFT: Final = "left"
 LAST_CALL_S: Final = 0.1
 """From the end of the service to that of connections on which nobody is waiting."""
 _UNREAD_MAX: Final = 1 << 20
 """Bytes of a body, which few photos exceed."""
-_JOINED_MAX: Final = 1 << 18
-"""Bytes of an answer: to copy more costs as much as a second write."""
 _CLOSE: Final = (b"connection", b"close")
-
-
-class IfGone:
-    """While this lasts, have it told if the client goes away. ClientGoneError if he has already.
-
-    One at a time: a request waits for one thing.
-    """
-
-    __slots__ = ("_state", "_tell")
-
-    def __init__(self, scope: Scope, tell: Callable[[], object]) -> None:
-        self._state = scope["state"]
-        self._tell = tell
-
-    def __enter__(self) -> None:
-        if _LEFT in self._state:
-            raise ClientGoneError("the client went away")
-        self._state[_GONE] = self._tell
-
-    def __exit__(self, *_: object) -> None:
-        self._state.pop(_GONE, None)
-
-
-def left(scope: Scope) -> None:
-    """The client went away."""
-    scope["state"][_LEFT] = True
-    if (tell := scope["state"].pop(_GONE, None)) is not None:
-        tell()
 
 
 class DoorProtocol(HttpToolsProtocol):
@@ -302,7 +265,7 @@ class _Seat:
         self.visit = _NOBODY
         protocol = self._protocol
         last = protocol.closing
-        data = _as_bytes(status, [*headers, _CLOSE] if last else headers, body)
+        data = as_bytes(status, [*headers, _CLOSE] if last else headers, body)
         sent = 0 if self._wire is None else self._wire.write(data)
         self.answered_at = time.monotonic()
         if sent == len(data):
@@ -342,68 +305,3 @@ class _Nobody:
 
 
 _NOBODY: Final = _Nobody()
-
-
-class OneWrite:
-    """In the place of a cycle's `send`: the head of an answer waits for the body, where that is
-    all there is to it. Written apart they are two calls of the system, and wake the client
-    twice."""
-
-    __slots__ = ("_cycle", "_head", "_length", "_send")
-
-    def __init__(self, cycle: RequestResponseCycle) -> None:
-        self._cycle = cycle
-        self._send = cycle.send
-        self._head: Any = None
-        self._length = 0
-        """Of the body, as the head declares it."""
-
-    async def __call__(self, message: Any) -> None:
-        head, self._head = self._head, None
-        if head is None:
-            if message["type"] == "http.response.start" and self._may_join(message["headers"]):
-                self._head = message
-            else:
-                await self._send(message)
-            return
-        body = message.get("body", b"")
-        if self._is_plain(message) and len(body) == self._length:
-            self._write(head, body)
-        else:
-            await self._send(head)
-            await self._send(message)
-
-    def _may_join(self, headers: Headers) -> bool:
-        """Whether they are those of a whole answer, and one that is not too long; its length is
-        kept."""
-        known = dict(headers)
-        length = known.get(b"content-length", b"")
-        if not length.isdigit() or b"connection" in known:
-            return False
-        self._length = int(length)
-        return self._length <= _JOINED_MAX
-
-    def _is_plain(self, message: Message) -> bool:
-        cycle = self._cycle
-        return (
-            not message.get("more_body")
-            and cycle.scope["method"] != "HEAD"
-            and cycle.keep_alive
-            and not cycle.response_started
-            and not cycle.disconnected
-            and not cycle.flow.write_paused
-        )
-
-    def _write(self, head: Message, body: bytes) -> None:
-        cycle = self._cycle
-        cycle.response_started = cycle.response_complete = True
-        cycle.transport.write(_as_bytes(head["status"], head["headers"], body))
-        cycle.message_event.set()
-        cycle.on_response()
-
-
-def _as_bytes(status: int, headers: Headers, body: bytes) -> bytes:
-    head = b"".join([b"%s: %s\r\n" % header for header in headers])
-    if head.count(b"\r") + head.count(b"\n") != 2 * len(headers):
-        raise RuntimeError("there is a line break in a header")
-    return b"".join([STATUS_LINE[status], head, b"\r\n", body])

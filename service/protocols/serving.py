@@ -18,7 +18,7 @@ from service.engine.lane import Lane
 from service.engine.model import Model
 from service.errors import ClientGoneError, ForbiddenError, InvalidOptionError
 from service.imaging import ImageLimits
-from service.protocols.door import IfGone
+from service.protocols.departure import IfGone
 from service.registry import Registry
 from service.settings import Settings
 from service.telemetry.metrics import Metrics

@@ -13,7 +13,7 @@ import orjson
 from starlette.types import Receive, Scope, Send
 
 from service.errors import ClientGoneError
-from service.protocols.door import IfGone
+from service.protocols.departure import IfGone
 
 MEDIA_TYPE = "text/event-stream"
 BEAT_S = 15.0

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from service.errors import BusyError, ClientGoneError
-from service.protocols.door import left
+from service.protocols.departure import left
 from service.protocols.sse import Event, EventStream, Remark, Tell, open_events
 
 
