@@ -15,14 +15,16 @@ from PIL import Image
 from pycocotools import mask as coco
 from pydantic import TypeAdapter
 
-from service.bundle import BundleError, Manifest, TensorSpec
+from service.bundle import BundleError, Fit, Manifest, TensorSpec
 from service.engine.cost import CostCurve
 from service.engine.job import Job
+from service.imaging import ImageInfo
+from service.imaging.placement import place
 from service.tasks import check_manifest
 from service.tasks.form import JSON
 from service.tasks.segment import SegmentOptions, SegmentTask
-from service.tasks.segment_answer import Segments
-from service.tasks.task import ImageCall
+from service.tasks.segment_answer import Mode, Segments
+from service.tasks.task import ImageCall, Seen
 from tests.segment_bundle import COLOURS, STUFF, write_tiny_segmenter
 from tests.service.tasks.segmented import (
     CELL,
@@ -134,6 +136,20 @@ def test_instances_are_the_things_with_the_ids_that_they_have(server: Running) -
     assert counted(instance) == {"red": 2, "green": 1}
     things = [segment for segment in panoptic["segments"] if segment["is_thing"]]
     assert instance == {**panoptic, "mode": "instance", "segments": things}
+
+
+@pytest.mark.parametrize("mode", ["panoptic", "instance"])
+def test_an_id_that_no_row_is_of_is_nothing(server: Running, mode: Mode) -> None:
+    manifest = server.serving.registry.find("segment", None).bundle.manifest
+    task, whole = SegmentTask(), place(Fit(mode="stretch", height=4, width=4), 40, 20)
+    row = np.flatnonzero([label.is_thing for label in manifest.labels])[:1]
+    ids = np.zeros((4, 4), np.uint8)
+    ids[:2], ids[2] = 1, 7
+    outputs = {"ids": ids, "labels": row, "scores": np.ones(1, np.float32), "count": np.array(1)}
+    seen = Seen(ImageInfo(40, 20, "png"), whole)
+    answer = task.read(manifest, outputs, SegmentOptions(mode=mode), seen)
+    assert [(segment.id, segment.area) for segment in answer.segments] == [(1, 400)]
+    assert set(answer.cell_map.pixels().ravel().tolist()) == {0, 1}
 
 
 def test_semantics_have_one_segment_a_label_and_leave_nothing_out(server: Running) -> None:
