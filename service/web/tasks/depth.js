@@ -65,15 +65,18 @@ function nearness(depth, { percentiles: { 2: near, 98: far } }) {
   return (1 / depth - 1 / far) / Math.max(1 / near - 1 / far, 1e-12);
 }
 
+/** What is nearer or farther than the ends has their colours. */
 function legend(answer) {
   const stripe = Float32Array.from({ length: 256 }, (_, at) => 1 - at / 255);
   const { 2: near, 98: far } = answer.percentiles;
-  const values = [near, 2 / (1 / near + 1 / far), far];
+  const values = [near, 2 / (1 / near + 1 / far), far].map((value) => withUnit(value, answer));
+  if (answer.min < near) values[0] = `≤ ${values[0]}`;
+  if (answer.max > far) values[2] = `≥ ${values[2]}`;
   return element(
     "div",
     { class: "depth-legend" },
     paintShares(stripe, 256, 1),
-    element("p", {}, values.map((value) => element("span", {}, withUnit(value, answer)))),
+    element("p", {}, values.map((value) => element("span", {}, value))),
   );
 }
 
