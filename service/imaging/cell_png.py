@@ -39,7 +39,7 @@ def _deflate(cell_map: CellMap) -> Iterator[bytes]:
     packed = _compressor()
     checksum = 1
     yield b"\x78\x01"
-    for row, height in zip(rows, np.diff(cell_map.rows_px).tolist(), strict=True):
+    for row, height in zip(rows, cell_map.row_heights_px.tolist(), strict=True):
         checksum = zlib.adler32(row, checksum)
         yield packed.compress(row)
         if height > 1:
@@ -52,7 +52,7 @@ def _deflate(cell_map: CellMap) -> Iterator[bytes]:
 
 def _first_rows(cell_map: CellMap) -> NDArray[np.uint8]:
     """The first row of pixels of each row of cells, filtered: [h, 1 + 3 W]."""
-    values = cell_map.cells.repeat(np.diff(cell_map.columns_px), axis=1)  # [h, W]
+    values = cell_map.cells.repeat(cell_map.column_widths_px, axis=1)  # [h, W]
     rows = np.zeros((len(values), 1 + 3 * values.shape[1]), np.uint8)
     rows[:, 0] = AS_THE_LEFT
     rows[:, 1] = values[:, 0]

@@ -50,6 +50,14 @@ class CellMap:
         return int(self.rows_px[-1])
 
     @property
+    def column_widths_px(self) -> Ints:
+        return self.columns_px[1:] - self.columns_px[:-1]
+
+    @property
+    def row_heights_px(self) -> Ints:
+        return self.rows_px[1:] - self.rows_px[:-1]
+
+    @property
     def cell_px(self) -> float:
         """The mean side of a cell."""
         height, width = self.cells.shape
@@ -65,8 +73,8 @@ class CellMap:
 
     def spread(self, cells: NDArray[N]) -> NDArray[N]:
         """Something else of every cell [h, w], for every pixel [H, W]."""
-        across = cells.repeat(np.diff(self.columns_px), axis=1)
-        return across.repeat(np.diff(self.rows_px), axis=0)
+        across = cells.repeat(self.column_widths_px, axis=1)
+        return across.repeat(self.row_heights_px, axis=0)
 
     def enlarged(self, width_px: int, height_px: int) -> CellMap:
         """The map of a larger image, in cells of a pixel."""

@@ -70,7 +70,7 @@ def column_runs(cell_map: CellMap) -> tuple[NDArray[np.uint8], Ints, Ints]:
     # Each column of cells stands for as many of the image as it is wide.
     runs = np.bincount(x, minlength=width)
     first = runs.cumsum() - runs
-    widths = cell_map.columns_px[1:] - cell_map.columns_px[:-1]
+    widths = cell_map.column_widths_px
     per_column = runs.repeat(widths)  # [W]
     ends = per_column.cumsum()
     taken = np.arange(ends[-1]) + (first.repeat(widths) - (ends - per_column)).repeat(per_column)
@@ -116,10 +116,6 @@ def _run_lengths(starts: Ints, ends: Ints, firsts: Ints, size_px: int) -> list[s
     pairs[:, 1] = ends - starts
     rest = size_px - ends[lasts]
     has_rest = rest > 0
-    lengths = 2 * (lasts + 1 - firsts) + has_rest
-    is_rest = np.zeros(pairs.size + np.count_nonzero(has_rest), np.bool_)
-    is_rest[lengths.cumsum()[has_rest] - 1] = True
-    counts = np.empty(is_rest.shape, np.int64)
-    counts[is_rest] = rest[has_rest]
-    counts[~is_rest] = pairs.reshape(-1)
-    return compress_all(counts, lengths)
+    after = 2 * (lasts + 1)
+    counts = np.insert(pairs.reshape(-1), after[has_rest], rest[has_rest])
+    return compress_all(counts, 2 * (lasts + 1 - firsts) + has_rest)

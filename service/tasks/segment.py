@@ -160,6 +160,8 @@ class SegmentTask(ImageTask[SegmentOptions, SegmentMap]):
             labels = outputs["labels"][:count].tolist()
             scores = outputs["scores"][:count].astype(np.float64).tolist()
             values = np.asarray(outputs["ids"], np.uint8)
+        if values.max() > len(labels):  # what no row is of is nothing
+            values = np.where(values > len(labels), np.uint8(0), values)
         cell_map = lay_cells(values, seen.placement)
         if options.mode == "instance":
             things = np.zeros(256, np.uint8)
@@ -167,10 +169,6 @@ class SegmentTask(ImageTask[SegmentOptions, SegmentMap]):
                 things[row] = row * manifest.labels[label].is_thing
             cell_map = cell_map.look_up(things)
         regions = find_regions(cell_map)
-        if regions.values and regions.values[-1] > len(labels):  # what no row is of is nothing
-            rows = np.arange(256, dtype=np.uint8)
-            cell_map = cell_map.look_up(np.where(rows > len(labels), np.uint8(0), rows))
-            regions = find_regions(cell_map)
         segments = [
             _found(manifest, value, labels[value - 1], scores[value - 1], area, box)
             for value, area, box in zip(
