@@ -11,7 +11,7 @@ from benchmarks.contenders import panoptes_server
 from benchmarks.results import Footprint
 from service.bundle import read_manifest
 from service.bundle.repository import FolderRepository
-from service.engine.rest import QUIET_S
+from service.engine.rest import LOOK_S
 from service.load.request import raw
 from service.settings import STARTER_PACK
 from service.tasks import IMAGE_TASKS
@@ -31,7 +31,7 @@ def footprint(stand_ins: Sequence[Path], jpeg: bytes, logs: Path, *, load_s: flo
     with panoptes_server(repositories, logs) as server:
         first_s = server.ready_s
     with panoptes_server(repositories, logs) as server:
-        time.sleep(2 * QUIET_S)  # probes have just run every graph
+        time.sleep(2 * LOOK_S)  # probes have just run every graph
         idle = server.memory()
         _, drive = client()
         tasks = {task.name for task in IMAGE_TASKS}

@@ -16,8 +16,8 @@ PAYS = 0.1
 """A larger batch must make a sample at least this much cheaper to be worth its latency."""
 
 TRY_EVERY = 64
-"""Batches between two trials of another size. One that promises much is repeated after the next
-batch."""
+"""Batches between two trials of another size. One that promises to pay after all is repeated after
+the next batch."""
 
 FORGETTING = 0.02
 """The share by which each job that is done makes earlier ones count for less."""
@@ -62,7 +62,7 @@ class CostCurve:
             self._begin(batch, seconds)
             return
         times = seconds / self._run(batch)
-        if batch != latest and times * (1 + PAYS) < 1:  # a trial that promises much
+        if times * (1 + PAYS) < 1 and self._would_pay(batch, seconds, latest):
             self._since_tried = TRY_EVERY - 2
             self._tried_less = batch > latest
         self._learn(batch, _within(times, SLOWEST))
@@ -115,6 +115,16 @@ class CostCurve:
     def points(self) -> dict[int, float]:
         """The measured curve, for people and for sizing."""
         return {b: self.seconds(b) for b in self._sizes}
+
+    def _would_pay(self, batch: int, seconds: float, latest: int) -> bool:
+        """Whether it would pay in place of the size that ran before it, if it always took so long.
+        Much less dear than it seemed is not enough."""
+        host_s = self._host_s or 0.0
+        each_s = seconds / batch + host_s
+        latest_each_s = self._run(latest) / latest + host_s
+        if batch > latest:
+            return each_s * (1 + PAYS) < latest_each_s
+        return batch < latest and each_s < latest_each_s * (1 + PAYS)
 
     def _begin(self, batch: int, seconds: float) -> None:
         """A size that was never seen, whose first run may hold a pause too."""

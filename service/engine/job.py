@@ -74,8 +74,9 @@ class Job:
     steps: int = 1
     deadline: float = math.inf
     priority: Priority = Priority.NORMAL
-    modest: bool = False
-    """Not to have all of the device, even where it is free."""
+    probe: bool = False
+    """Nobody waits for it but the server: it neither takes all of an idle device nor counts as
+    asking."""
     on_done: Callable[[Job], None] = _unheard
 
     # ---

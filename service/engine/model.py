@@ -71,7 +71,7 @@ class Model:
                 finish=lambda outputs: None,
                 deadline=deadline,
                 priority=Priority.HIGH,
-                modest=True,
+                probe=True,
             )
             await self.device.run(lane, [job])
             job.outcome()

@@ -62,7 +62,7 @@ class Picking:
         """Whether nothing else runs or waits, and one of the jobs is of that worth."""
         if self._under_way or any(lane.queued for lane in self._lanes):
             return False
-        return not all(job.modest for job in jobs)
+        return not all(job.probe for job in jobs)
 
     def _gather(self, lane: Lane, dropped: list[Dropped]) -> list[Job]:
         now = self._clock()

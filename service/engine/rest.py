@@ -1,4 +1,4 @@
-"""Memory that goes back to the system when nobody has asked for anything for a while."""
+"""Memory that goes back to the system while nobody asks for anything."""
 
 from __future__ import annotations
 
@@ -9,18 +9,26 @@ from typing import Final
 
 from service.engine.backends import arena
 from service.engine.device import Device
+from service.engine.scheduler import Scheduler
 
-QUIET_S: Final = 5.0
-"""After so long, or up to twice as long, a server that is asked nothing keeps its models alone.
-Sooner, and those who ask now and then would wait for the pages of every run."""
+QUIET_S: Final = 60.0
+"""A server that nobody has asked for so long keeps its models alone. Sooner, and those who ask now
+and then would wait for the pages of every run."""
+LOOK_S: Final = 5.0
+"""What probes take of a server at rest is given back so soon."""
 
 
 @contextlib.asynccontextmanager
 async def resting(
-    device: Device, *, quiet_s: float = QUIET_S, give_back: Callable[[], None] = arena.give_back
+    device: Device,
+    *,
+    quiet_s: float = QUIET_S,
+    look_s: float = LOOK_S,
+    give_back: Callable[[], None] = arena.give_back,
 ) -> AsyncIterator[None]:
-    """Watches the device in the background inside; once a quiet time memory is given back."""
-    watch = asyncio.create_task(_watch(device, quiet_s, give_back))
+    """Watches the device in the background inside, and gives memory back while it is at rest: from
+    the start until somebody asks, and again after each quiet time."""
+    watch = asyncio.create_task(_watch(device.scheduler, quiet_s, look_s, give_back))
     try:
         yield
     finally:
@@ -29,12 +37,14 @@ async def resting(
             await watch
 
 
-async def _watch(device: Device, quiet_s: float, give_back: Callable[[], None]) -> None:
-    seen = rested = device.scheduler.settled
+async def _watch(
+    scheduler: Scheduler, quiet_s: float, look_s: float, give_back: Callable[[], None]
+) -> None:
+    asked, quiet_for_s, given_back = scheduler.asked, quiet_s, scheduler.settled
     while True:
-        await asyncio.sleep(quiet_s)
-        settled = device.scheduler.settled
-        if settled == seen != rested and not device.scheduler.pending:
+        await asyncio.sleep(look_s)
+        quiet_for_s = quiet_for_s + look_s if scheduler.asked == asked else 0.0
+        asked, settled = scheduler.asked, scheduler.settled
+        if quiet_for_s >= quiet_s and settled != given_back and not scheduler.pending:
             await asyncio.to_thread(give_back)
-            rested = settled
-        seen = settled
+            given_back = settled

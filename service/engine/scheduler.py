@@ -60,6 +60,7 @@ class Scheduler:
         self._under_way = UnderWay(workers)
         self._standing = Standing()
         self._settled = 0
+        self._asked = 0
         self._admission = Admission(self._lanes, self._under_way, workers=workers, clock=clock)
         self._picking = Picking(
             self._lanes, self._under_way, self._standing, workers=workers, clock=clock
@@ -118,6 +119,11 @@ class Scheduler:
     def settled(self) -> int:
         """Jobs that were, since the start."""
         return self._settled
+
+    @property
+    def asked(self) -> int:
+        """Those of them that somebody asked for: all but probes."""
+        return self._asked
 
     # -- jobs coming in
 
@@ -402,6 +408,7 @@ class Scheduler:
         assert job.state is not State.DONE, "a job is settled once"
         lane.forget(job, self._clock())
         self._settled += 1
+        self._asked += not job.probe
         job.error = error
         self._observer.settled(lane.name, job, outcome_of(error))
         if lane.pending == 0:

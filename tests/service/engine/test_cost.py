@@ -144,6 +144,19 @@ def test_a_trial_that_promises_much_is_repeated_soon() -> None:
     assert batches < 4 * TRY_EVERY
 
 
+def test_a_trial_that_is_only_less_dear_than_it_seemed_stays_rare() -> None:
+    curve = measured(processor, 1)
+    curve.observe_run(2, 10 * processor(2))  # the first run of a size, or a pause
+    ran = Counter[int]()
+    for _ in range(10 * TRY_EVERY):
+        batch = curve.batch_to_run(8)
+        ran[batch] += 1
+        curve.observe_run(batch, processor(batch))
+
+    assert ran.keys() == {1, 2}
+    assert ran[2] == 10
+
+
 def test_pauses_never_add_up_to_more_than_the_longest_of_them() -> None:
     random = np.random.default_rng(0)
     curve = measured(accelerator, 1, 2, 4, 8)

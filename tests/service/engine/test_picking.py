@@ -86,13 +86,11 @@ def test_a_batch_knows_whether_it_has_the_device_to_itself() -> None:
     assert (alone.alone, beside.alone, before.alone) == (True, False, False)
 
 
-@pytest.mark.parametrize(("modest", "alone"), [([True, False], True), ([True, True], False)])
-def test_modest_jobs_leave_the_rest_of_an_idle_device_alone(
-    modest: list[bool], alone: bool
-) -> None:
+@pytest.mark.parametrize(("probes", "alone"), [([True, False], True), ([True, True], False)])
+def test_probes_leave_the_rest_of_an_idle_device_alone(probes: list[bool], alone: bool) -> None:
     rig = Rig()
     lane = rig.lane(seconds=one_launch, measure=(1, 8))
-    rig.scheduler.submit(lane, [counting_job(modest=each) for each in modest])
+    rig.scheduler.submit(lane, [counting_job(probe=each) for each in probes])
 
     batch = rig.take()
 
