@@ -65,7 +65,8 @@ def main(
         Path | None, typer.Option(help="Folder for the results [benchmarks/results]")
     ] = None,
     litserve_python: Annotated[
-        Path, typer.Option(help="An interpreter that has LitServe; it is compared if it has")
+        Path,
+        typer.Option(exists=True, help="An interpreter that has LitServe, if it is to be compared"),
     ] = Path(sys.executable),
     rounds: Annotated[
         int | None, typer.Option(min=1, help="Of closed loops; figures are their medians")

@@ -12,7 +12,7 @@ from service.engine.device import Device
 from service.engine.scheduler import Scheduler
 
 QUIET_S: Final = 60.0
-"""A server that nobody has asked for so long keeps its models alone. Sooner, and those who ask now
+"""A server that nobody has asked for so long keeps only its models. Sooner, and those who ask now
 and then would wait for the pages of every run."""
 LOOK_S: Final = 5.0
 """What probes take of a server at rest is given back so soon."""
