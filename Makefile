@@ -36,7 +36,7 @@ gpu-check:  ## Check answers and measure throughput on a GPU, with the Python th
 lock: $(DEV_STAMP)  ## Lock the images' dependencies anew (ARGS=--upgrade for newer ones)
 	PATH="$(CURDIR)/$(BIN):$$PATH" docker/lock.sh $(ARGS)
 
-test-tools: $(DEV_STAMP)  ## Fetch what tests check against: schemas, checkov, promtool, perf_analyzer
+test-tools: $(DEV_STAMP)  ## Fetch what tests check against: schemas, checkov, promtool, perf_analyzer, panopticapi
 	PYTHON=$(BIN)/python sh tests/tools.sh
 
 container-check: $(DEV_STAMP)  ## Build images and run them hardened, without Docker (IMAGES=cpu,gpu,train): Debian, as root

@@ -23,6 +23,12 @@ if [ ! -d "$tools/kserve" ]; then
         rm -rf "$tools/kserve"
 fi
 
+# COCO's scorer of panoptic files. It asks for an older NumPy, but works with ours.
+if [ ! -d "$tools/panopticapi" ]; then
+    "$python" -m pip install --quiet --no-deps --target "$tools/panopticapi" 'panopticapi-lite>=0.2' ||
+        rm -rf "$tools/panopticapi"
+fi
+
 # In an environment of its own: it pins what others need newer.
 if [ ! -x "$tools/checkov/bin/checkov" ]; then
     "$python" -m venv "$tools/checkov" &&

@@ -17,10 +17,15 @@ from pycocotools.cocoeval import COCOeval
 
 from service.imaging import class_colour, shade
 from service.tasks.segment import SegmentOptions, SegmentTask
+from tests.panoptic_api import PanopticFile, panoptic_counts
 from tests.segment_bundle import COLOURS, write_tiny_segmenter
 from tests.service.tasks.segmented import (
+    FLOOR,
+    GREEN,
+    HOLE,
     LEFT_RED,
     PANOPTIC_TYPE,
+    RIGHT_RED,
     SIZE,
     TABLE,
     ask,
@@ -64,6 +69,30 @@ def test_the_panoptic_png_is_read_as_coco_reads_its_own(server: Running, mode: s
         assert entry["isthing"] == int(segment["is_thing"])
         left, top, width, height = entry["bbox"]
         assert [left, top, left + width, top + height] == segment["box"]
+
+
+def test_coco_s_own_scorer_reads_the_panoptic_png(server: Running, tmp_path: Path) -> None:
+    """Against what was drawn, with one of the two red things taken for a green one."""
+    red, green, blue = (1 + list(COLOURS).index(name) for name in ("red", "green", "blue"))
+    drawn = [(FLOOR, blue), (LEFT_RED, red), (RIGHT_RED, green), (HOLE, 0), (GREEN, green)]
+    ids = np.zeros(SIZE[::-1], np.int64)
+    segments = []
+    for number, ((left, top, right, bottom), category) in enumerate(drawn, 1000):
+        ids[top:bottom, left:right] = number if category else 0
+        if category:
+            segments.append({"id": number, "category_id": category, "iscrowd": 0})
+    answer = ask(server, TABLE, format="panoptic")
+    info = json.loads(Image.open(io.BytesIO(answer.content)).text["segments_info"])
+    found = PanopticFile(answer.content, info)
+    truth = PanopticFile.of(ids, segments)
+    counts = panoptic_counts([truth], [found], range(1, 1 + len(COLOURS)), tmp_path)
+    assert {category: (tp, fp, fn) for category, (_, tp, fp, fn) in counts.items()} == {
+        **dict.fromkeys(counts, (0, 0, 0)),
+        red: (1, 1, 0),
+        green: (1, 0, 1),
+        blue: (1, 0, 0),
+    }
+    assert all(counts[category][0] > 0.85 for category in (red, green, blue))
 
 
 def test_polygons_are_the_masks_again(server: Running) -> None:

@@ -1,4 +1,7 @@
-"""Panoptic quality against torchmetrics, and the rules about what is not known."""
+"""Panoptic quality against torchmetrics and COCO's own scorer, and the rules about what is not
+known."""
+
+from pathlib import Path
 
 import pytest
 import torch
@@ -7,6 +10,7 @@ from torchmetrics.detection import PanopticQuality as Reference
 
 from models.data.panoptic import VOID, SegmentTruth
 from models.segmentation.measures import PanopticQuality
+from tests.panoptic_api import PanopticFile, panoptic_counts
 
 IS_THING = (False, False, True, True, True)
 THINGS, STUFF = {2, 3, 4}, {0, 1}
@@ -65,6 +69,37 @@ def test_agrees_with_torchmetrics() -> None:
     assert ours.per_label()[order, 0].tolist() == pytest.approx(per_class.compute()[0].tolist())
     assert figures["PQ_th"] == pytest.approx(float(ours.per_label()[2:, 0].mean()))
     assert figures["PQ_st"] == pytest.approx(float(ours.per_label()[:2, 0].mean()))
+
+
+def as_file(numbers: Tensor, labels: Tensor, is_crowd: Tensor) -> PanopticFile:
+    """As COCO keeps it: a segment's id, of three digits to the base of 256, is no row."""
+    ids = torch.where(numbers == VOID, 0, 70_000 + 300 * numbers.long()).numpy()
+    segments = [
+        {"id": 70_000 + 300 * row, "category_id": 1 + int(labels[row]), "iscrowd": int(crowd)}
+        for row, crowd in enumerate(is_crowd)
+        if (numbers == row).any()
+    ]
+    return PanopticFile.of(ids, segments)
+
+
+def test_agrees_with_coco_s_own_scorer(tmp_path: Path) -> None:
+    """Crowds, and what neither side knows, included."""
+    draw = torch.Generator().manual_seed(1)
+    ours = PanopticQuality.zero(5)
+    truths, answers = [], []
+    for _ in range(25):
+        numbers, labels = random_segments(draw, 5)
+        found, said = shaken(numbers, labels, draw)
+        numbers[:, :3] = VOID
+        found[:6, :20] = VOID
+        # One of them alone: which of two crowds of one label COCO takes hangs on their order.
+        is_crowd = torch.arange(len(labels)) == 2
+        ours.add(SegmentTruth(numbers, labels, is_crowd), found, said)
+        truths.append(as_file(numbers, labels, is_crowd))
+        answers.append(as_file(found, said, torch.zeros(len(said), dtype=torch.bool)))
+    counts = panoptic_counts(truths, answers, range(1, 6), tmp_path)
+    assert (ours.sums.sum(0) > 20).all()
+    assert ours.sums.tolist() == [pytest.approx(counts[label + 1]) for label in range(5)]
 
 
 def one_line(*numbers: int) -> Tensor:
