@@ -1,11 +1,8 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
 
-from exporters.graph import export_graph, save_graph
-from exporters.parity import measure_parity, run_torch
 from models.backbones import BackboneSpec
 from models.detection import Candidates
 from models.detection.detr.network import DETR
@@ -70,21 +67,6 @@ def test_no_sample_sees_another() -> None:
     network, both = DETR(SPEC).eval(), images(2)
     alone = network(both[1:]).boxes_xyxy
     torch.testing.assert_close(network(both).boxes_xyxy[1:], alone)
-
-
-def test_exports_in_one_graph_at_any_batch(tmp_path: Path) -> None:
-    network = DETR(SPEC).eval()
-    outputs = ("boxes_xyxy", "scores")
-    inputs = {"image": images(5).numpy()}
-    expected = run_torch(network, inputs, outputs)
-    save_graph(export_graph(network, {"image": images(2)}, outputs), tmp_path / "graph.onnx")
-    measure_parity(
-        tmp_path / "graph.onnx",
-        inputs,
-        expected,
-        tolerances={"boxes_xyxy": 1e-3, "scores": 1e-4},
-        batches=(1, 3, 5),
-    )
 
 
 def test_the_width_must_divide_into_heads() -> None:

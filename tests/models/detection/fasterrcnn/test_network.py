@@ -1,11 +1,8 @@
 import dataclasses
-from pathlib import Path
 
 import pytest
 import torch
 
-from exporters.graph import export_graph, save_graph
-from exporters.parity import measure_parity, run_torch
 from models.backbones import BackboneSpec
 from models.detection import Candidates, Targets
 from models.detection.fasterrcnn.loss import FasterRCNNLoss, FasterRCNNLossSpec
@@ -93,21 +90,6 @@ def test_true_boxes_are_among_the_sampled_regions() -> None:
         (place,) = (regions == box).all(-1).nonzero()[:, 0].tolist()
         assert labels[place] == label and torch.equal(raw["region_truths"][0, place], box)
     assert int((labels == SPEC.background).sum()) >= 10
-
-
-def test_exports_in_one_graph_at_any_batch(tmp_path: Path) -> None:
-    network = lively_network()
-    outputs = ("boxes_xyxy", "scores")
-    inputs = {"image": images(5).numpy()}
-    expected = run_torch(network, inputs, outputs)
-    save_graph(export_graph(network, {"image": images(2)}, outputs), tmp_path / "graph.onnx")
-    measure_parity(
-        tmp_path / "graph.onnx",
-        inputs,
-        expected,
-        tolerances={"boxes_xyxy": 1e-2, "scores": 1e-4},
-        batches=(1, 3, 5),
-    )
 
 
 def test_every_level_needs_its_anchors() -> None:
