@@ -49,10 +49,10 @@ export const segment = {
     const regions = segments.map((one, at) =>
       region(one, traced.get(one.id), colours[at], width, perPx),
     );
-    const rows = segments.map((one, at) => {
-      const share = one.score ?? one.area / (width * height);
-      return markRow(one.label, share, percent(share), colours[at]);
-    });
+    const shares = segments.map(({ score, area }) => score ?? area / (width * height));
+    const rows = segments.map(({ label }, at) =>
+      markRow(label, shares[at], percent(shares[at]), colours[at]),
+    );
     regions.forEach((_, at) => markTogether(rows[at], regions[at], overlay));
     overlay.classList.remove("has-marked");
     overlay.append(...regions);
@@ -71,7 +71,7 @@ export const segment = {
         element("label", {}, "Colours", slider),
         element("p", {}, answer.mode === "semantic" ? "Share of the picture" : "Score"),
       ),
-      element("ol", { class: "scores found" }, rows),
+      element("ol", { class: "scores found" }, largestFirst(rows, shares)),
     );
   },
 
@@ -83,6 +83,11 @@ export const segment = {
 function count({ length }) {
   if (!length) return "Nothing found";
   return length > 1 ? `${length} segments` : "1 segment";
+}
+
+function largestFirst(rows, shares) {
+  const places = rows.map((_, at) => at).sort((one, other) => shares[other] - shares[one]);
+  return places.map((at) => rows[at]);
 }
 
 /** The label's, and of several things of one label a shade each. */

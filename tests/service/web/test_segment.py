@@ -129,6 +129,14 @@ def test_the_mode_is_asked_for(visited: Visit) -> None:
     expect(page.locator("#spoken")).to_contain_text("red, green, blue")
 
 
+def test_the_row_of_the_largest_figure_comes_first(page: Page) -> None:
+    page.get_by_role("combobox", name="Regions").select_option("By label")
+    expect(page.locator(".segment-tools")).to_contain_text("Share of the picture")
+    rows = page.locator(".found li").all_inner_texts()
+    shares = [float(re.findall(r"([\d.]+)\s*%", row)[0]) for row in rows]
+    assert shares == sorted(shares, reverse=True) and len(set(shares)) > 1
+
+
 def test_the_score_is_asked_for(page: Page) -> None:
     page.get_by_role("spinbutton", name="Score above").fill("0.9")
     expect(page.locator("#command")).to_contain_text("/segment?score_threshold=0.9")
