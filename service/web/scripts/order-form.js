@@ -5,11 +5,12 @@ import { element } from "./dom.js";
 const SAMPLERS = ["ddim", "euler", "dpm++", "ddpm"];
 /** What the server does where a model has nothing of its own to say. */
 const USUAL = { steps: 20, guidance_scale: 5, sampler: "ddim", max_steps: 150 };
+/** Sentences of the kind that the starter has learnt. */
 const IDEAS = [
-  "two red cubes beside a green ball",
-  "a yellow cone in front of a blue cylinder",
+  "a yellow cone to the left of a blue cylinder",
+  "two blue capsules in front of a yellow cube",
   "three purple balls",
-  "a cyan torus and an orange pyramid",
+  "a cyan torus to the left of an orange pyramid, with a red ball",
 ];
 
 export class OrderForm {
