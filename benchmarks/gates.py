@@ -37,7 +37,7 @@ def _throughput(results: Results) -> Iterator[Gate]:
         share = CEILING_SHARE_OF_TINY if model == "tiny" else CEILING_SHARE
         ratio = results.ratio(OURS, model, BUSY)
         promise = f"{model}: ≥ {share:.2f} of the ceiling at c{BUSY}"
-        yield Gate(promise, f"{ratio:.2f}", ratio >= share)
+        yield Gate(promise, f"{ratio:.3f}", ratio >= share)
         if results.windows_of(NAIVE, model, 1):
             ours, naive = (
                 results.median(server, model, 1, lambda w: w.requests_per_s)
@@ -67,7 +67,7 @@ def _at_overload(sweep: Sweep, step: Step) -> Iterator[Gate]:
     share = step.report.goodput_per_s / sweep.capacity
     yield Gate(
         f"{where}: goodput ≥ {GOODPUT_SHARE:.0%} of it",
-        f"{share:.0%}",
+        f"{share:.1%}",
         share >= GOODPUT_SHARE,
     )
     slowest = step.report.refused_ms.get("max", 0.0)
