@@ -26,9 +26,9 @@ async def resting(
     look_s: float = LOOK_S,
     give_back: Callable[[], None] = arena.give_back,
 ) -> AsyncIterator[None]:
-    """Watches the device in the background inside, and gives memory back while it is at rest: from
-    the start until somebody asks, and again after each quiet time."""
-    watch = asyncio.create_task(_watch(device.scheduler, quiet_s, look_s, give_back))
+    """Watches the device in the background inside, and gives memory back while it is at rest."""
+    rest = Rest(device.scheduler, quiet_s=quiet_s, look_s=look_s)
+    watch = asyncio.create_task(_watch(rest, look_s, give_back))
     try:
         yield
     finally:
@@ -37,14 +37,30 @@ async def resting(
             await watch
 
 
-async def _watch(
-    scheduler: Scheduler, quiet_s: float, look_s: float, give_back: Callable[[], None]
-) -> None:
-    asked, quiet_for_s, given_back = scheduler.asked, quiet_s, scheduler.settled
+class Rest:
+    """Whether memory is to be given back: from the start until somebody asks, and again after each
+    quiet time, whenever something ran since it was."""
+
+    def __init__(self, scheduler: Scheduler, *, quiet_s: float, look_s: float) -> None:
+        self._scheduler = scheduler
+        self._quiet_s, self._look_s = quiet_s, look_s
+        self._asked, self._given_back = scheduler.asked, scheduler.settled
+        self._quiet_for_s = quiet_s
+
+    def look(self) -> bool:
+        """Whether to give it back now, `look_s` after the last look."""
+        asked, settled = self._scheduler.asked, self._scheduler.settled
+        self._quiet_for_s = self._quiet_for_s + self._look_s if asked == self._asked else 0.0
+        self._asked = asked
+        quiet = self._quiet_for_s >= self._quiet_s and not self._scheduler.pending
+        if not quiet or settled == self._given_back:
+            return False
+        self._given_back = settled
+        return True
+
+
+async def _watch(rest: Rest, look_s: float, give_back: Callable[[], None]) -> None:
     while True:
         await asyncio.sleep(look_s)
-        quiet_for_s = quiet_for_s + look_s if scheduler.asked == asked else 0.0
-        asked, settled = scheduler.asked, scheduler.settled
-        if quiet_for_s >= quiet_s and settled != given_back and not scheduler.pending:
+        if rest.look():
             await asyncio.to_thread(give_back)
-            given_back = settled

@@ -1,30 +1,30 @@
-"""When memory is given back: on a real device, with a watch of milliseconds."""
+"""When memory is given back: on a real device, one look after the other."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 from collections.abc import Iterator
 
 from service.engine.backends.backend import Backend
 from service.engine.device import Device
 from service.engine.lane import Lane
-from service.engine.rest import resting
+from service.engine.rest import Rest, resting
 from tests.service.engine.gated import GatedBackend
 from tests.service.engine.scripted import ScriptedBackend, counting_job
 
-LOOK_S = 0.01
-QUIET_S = 20 * LOOK_S
-LONG = 40
+LOOKS = 20
+"""As many make a quiet time, from the look that is the first to find it quiet."""
 
 
-async def pass_time(looks: int = LONG) -> None:
-    for _ in range(looks):
-        await asyncio.sleep(LOOK_S)
+def rest_of(device: Device) -> Rest:
+    return Rest(device.scheduler, quiet_s=LOOKS, look_s=1)
 
 
-def at_rest(device: Device, given: list[None]) -> contextlib.AbstractAsyncContextManager[None]:
-    return resting(device, quiet_s=QUIET_S, look_s=LOOK_S, give_back=lambda: given.append(None))
+def given(rest: Rest, looks: int) -> int:
+    """How often memory is given back in so many looks."""
+    return sum(rest.look() for _ in range(looks))
 
 
 @contextlib.contextmanager
@@ -40,56 +40,63 @@ def a_device(backend: Backend) -> Iterator[tuple[Device, Lane]]:
 
 
 def test_memory_is_given_back_once_a_quiet_time() -> None:
-    given: list[None] = []
-    counts = []
-
     async def live(device: Device, lane: Lane) -> None:
-        async with at_rest(device, given):
-            await pass_time()
-            counts.append(len(given))  # nothing was asked yet
-            for _ in range(2):
-                await device.run(lane, [counting_job()])
-                await pass_time()
-                counts.append(len(given))
+        rest = rest_of(device)
+        assert given(rest, 2 * LOOKS) == 0, "nothing was asked yet"
+        for _ in range(2):
+            await device.run(lane, [counting_job()])
+            assert given(rest, LOOKS) == 0
+            assert rest.look()
+            assert given(rest, 2 * LOOKS) == 0
 
     with a_device(ScriptedBackend()) as (device, lane):
         asyncio.run(live(device, lane))
-    assert counts == [0, 1, 2]
 
 
 def test_while_something_runs_nothing_is_given_back() -> None:
     backend = GatedBackend(ScriptedBackend())
-    given: list[None] = []
 
     async def live(device: Device, lane: Lane) -> None:
-        async with at_rest(device, given):
-            backend.let_pass()
-            await device.run(lane, [counting_job()])
-            running = asyncio.create_task(device.run(lane, [counting_job()]))
-            await pass_time()
-            assert not given
-            backend.let_pass()
-            await running
-            await pass_time()
-            assert len(given) == 1
+        rest = rest_of(device)
+        backend.let_pass()
+        await device.run(lane, [counting_job()])
+        running = asyncio.create_task(device.run(lane, [counting_job()]))
+        await asyncio.sleep(0)
+        assert device.scheduler.pending
+        assert given(rest, 3 * LOOKS) == 0
+        backend.let_pass()
+        await running
+        assert given(rest, LOOKS) == 0
+        assert given(rest, 2 * LOOKS) == 1
 
     with a_device(backend) as (device, lane):
         asyncio.run(live(device, lane))
 
 
 def test_what_probes_take_of_a_server_at_rest_is_given_back_at_the_next_look() -> None:
-    given: list[None] = []
-    counts = []
-
     async def live(device: Device, lane: Lane) -> None:
-        async with at_rest(device, given):
-            for job in (counting_job(probe=True), counting_job(), counting_job(probe=True)):
-                await device.run(lane, [job])
-                await pass_time(6)
-                counts.append(len(given))
-            await pass_time()
-            counts.append(len(given))
+        rest = rest_of(device)
+        for _ in range(2):
+            await device.run(lane, [counting_job(probe=True)])
+            assert rest.look()
+        await device.run(lane, [counting_job()])
+        assert given(rest, LOOKS // 2) == 0
+        await device.run(lane, [counting_job(probe=True)])
+        assert given(rest, LOOKS // 2) == 0, "a probe ends no quiet time"
+        assert rest.look(), "nor does it put it off"
 
     with a_device(ScriptedBackend()) as (device, lane):
         asyncio.run(live(device, lane))
-    assert counts == [1, 1, 1, 2], "probes put no rest off, nor do they end one"
+
+
+def test_the_watch_gives_it_back() -> None:
+    async def live(device: Device, lane: Lane) -> None:
+        done = asyncio.Event()
+        loop = asyncio.get_running_loop()
+        give_back = functools.partial(loop.call_soon_threadsafe, done.set)
+        async with resting(device, quiet_s=0, look_s=0.001, give_back=give_back):
+            await device.run(lane, [counting_job()])
+            await asyncio.wait_for(done.wait(), 10)
+
+    with a_device(ScriptedBackend()) as (device, lane):
+        asyncio.run(live(device, lane))
